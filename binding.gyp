@@ -1,0 +1,37 @@
+{
+  "targets": [
+    {
+      "target_name": "extmem",
+      "conditions": [
+        ["OS=='linux'", {
+          "sources": [
+            "native/addon.cc",
+            "native/allocator.cc",
+            "native/anonymous.cc",
+            "native/declaration.cc",
+            "native/elf_bss.cc",
+            "native/isolate_table.cc",
+            "native/malloc_info.cc",
+            "native/mappings.cc",
+            "native/own_memory.cc",
+            "native/pass.cc",
+            "native/process_files.cc",
+            "native/reader.cc",
+            "native/smaps.cc",
+            "native/v8_pages.cc",
+            "native/workspace.cc"
+          ]
+        }, {
+          "type": "none"
+        }]
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "cflags!": ["-fomit-frame-pointer"],
+      "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-omit-frame-pointer"],
+      "cflags_cc!": ["-std=gnu++14", "-std=gnu++17", "-std=gnu++20", "-fno-rtti", "-fno-exceptions"],
+      "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fno-rtti"],
+      "ldflags": ["-Wl,-z,now", "-Wl,-z,nodelete"]
+    }
+  ]
+}

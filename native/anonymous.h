@@ -1,0 +1,46 @@
+// Private anonymous memory that is not V8's: who made it, read from its first bytes.
+//
+// The kernel merges neighbours with equal flags, so a mapping is not an allocation: a segment walk goes from piece to
+// piece. Layout facts (x86-64, glibc 2.26-2.42, unchanged since tcache came):
+//
+//   thread arena    64 MiB aligned heap_info {ar_ptr, prev, size, mprotect_size}; size <= mprotect_size = the rw part
+//   mmapped chunk   {prev_size, size | 2}: bit 1 is IS_MMAPPED; size + prev_size is a multiple of the page. An aligned
+//                   allocation has its header prev_size bytes into the first page
+//   main arena      grown by mmap when brk is blocked: first chunk {?, size | 1}, PREV_INUSE only, chain of sizes
+//   pthread         struct pthread at the top of the stack: word 0 and word 2 point to itself, tid at 0x2d0;
+//                   tid 0: the thread is gone and glibc keeps the stack for the next one
+//   abseil          base::LowLevelAlloc block {size, 0x4c833e95 ^ address}; free blocks carry ~0x4c833e95
+//   ld.so           its own bump allocator: the first page points into the loader's image several times
+#ifndef EXTMEM_NATIVE_ANONYMOUS_H_
+#define EXTMEM_NATIVE_ANONYMOUS_H_
+
+#include "memory.h"
+#include "smaps.h"
+
+namespace extmem {
+
+enum class Owner : uint8_t { kUnknown, kBss, kBrk, kArena, kMmapped, kStack, kRuntime, kCount };
+
+struct SegmentBytes {
+  uint64_t resident[static_cast<size_t>(Owner::kCount)] = {};
+  bool live_thread = false;
+  bool cached_thread = false;
+};
+
+struct AnonymousContext {
+  uint64_t bss_end = 0;       // end of the image of the object mapped right below, or 0
+  bool guard_below = false;   // a ---p mapping ends where this one starts
+  uint64_t loader_start = 0;  // image of ld.so
+  uint64_t loader_end = 0;
+  size_t* miss_budget = nullptr;  // pages that may still be looked at in vain during this pass
+};
+
+// A mapping of a megabyte that nobody knows costs 64 reads, not 256; a big one no more than that.
+constexpr size_t kMaxMissesPerGap = 64;
+
+// Splits the resident bytes of `vma` among owners; their sum is vma.rss_bytes() exactly.
+SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Memory& memory);
+
+}  // namespace extmem
+
+#endif  // EXTMEM_NATIVE_ANONYMOUS_H_

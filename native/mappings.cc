@@ -1,0 +1,232 @@
+#include "mappings.h"
+
+#include <algorithm>
+
+#include "anonymous.h"
+#include "elf_bss.h"
+#include "v8_pages.h"
+
+namespace extmem {
+namespace {
+
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+constexpr uint64_t kWasmPageBytes = 64 * 1024;
+constexpr uint64_t kMaxResizableReservation = 4 * kGiB;
+constexpr uint64_t kNearCodeBytes = kGiB;
+// Pages that may be looked at in vain in one pass: some 20 ms at worst, whatever the number of unknown mappings.
+constexpr size_t kMissBudget = 16384;
+// Reservations of V8 that look like a resizable buffer but are tables of its own (external pointers, code pointers).
+constexpr uint64_t kV8TableReservations[] = {512 * 1024, uint64_t{256} << 20};
+
+class Classifier {
+ public:
+  Classifier(const Vma* vmas, size_t count, const ClassifyOptions& options, Memory& memory, Ledger* ledger)
+      : vmas_(vmas), count_(count), options_(options), memory_(memory), ledger_(ledger) {}
+
+  void Run() {
+    FindLoader();
+    for (size_t i = 0; i < count_; i++) {
+      const Vma& vma = vmas_[i];
+      ledger_->rss_bytes += vma.rss_bytes();
+      ledger_->pss_bytes += uint64_t{vma.pss_kib} * 1024;
+      ledger_->swap_bytes += uint64_t{vma.swap_kib} * 1024;
+      Classify(i);
+    }
+  }
+
+ private:
+  void Add(Leaf leaf, uint64_t bytes) { ledger_->leaf_bytes[static_cast<size_t>(leaf)] += bytes; }
+
+  void Classify(size_t i) {
+    const Vma& vma = vmas_[i];
+    switch (vma.name) {
+      case VmaName::kFile:
+        return File(i);
+      case VmaName::kSharedObject:
+        return Add(Leaf::kShared, vma.rss_bytes());
+      case VmaName::kHeap:
+        return Malloc(&ledger_->malloc_brk_bytes, vma.rss_bytes());
+      case VmaName::kStack:
+      case VmaName::kAnonStack:
+        return Add(Leaf::kStacks, vma.rss_bytes());
+      case VmaName::kKernel:
+      case VmaName::kAnonLoader:
+        return Add(Leaf::kRuntime, vma.rss_bytes());
+      case VmaName::kAnonMalloc:
+        return Malloc(&ledger_->malloc_mmapped_bytes, vma.rss_bytes());
+      case VmaName::kNone:
+        break;
+    }
+    if (vma.has(kSharedMap)) return Add(Leaf::kShared, vma.rss_bytes());
+    if (IsOwn(vma)) return Add(Leaf::kRuntime, vma.rss_bytes());
+    if (vma.has(kDontFork)) return V8(i);
+    if (!vma.has(kHasVmFlags) && IsV8WithoutFlags(i)) return;
+    Anonymous(i);
+  }
+
+  void File(size_t i) {
+    const Vma& vma = vmas_[i];
+    const uint64_t dirty = std::min(uint64_t{vma.anonymous_kib} * 1024, vma.rss_bytes());
+    ledger_->files_dirty_bytes += dirty;
+    ledger_->files_clean_bytes += vma.rss_bytes() - dirty;
+    Add(Leaf::kFiles, vma.rss_bytes());
+    // Only a readable first page is worth a look: data files have no ELF header and end at 0.
+    if (vma.has(kStartOfFile | kRead) && vma.rss_kib > 0) image_end_ = ElfImageEnd(memory_, vma.start);
+  }
+
+  void Malloc(uint64_t* split, uint64_t bytes) {
+    *split += bytes;
+    Add(Leaf::kMalloc, bytes);
+  }
+
+  bool IsOwn(const Vma& vma) const {
+    for (size_t k = 0; k < options_.own_count; k++) {
+      if (vma.start >= options_.own[k].start && vma.end <= options_.own[k].end) return true;
+    }
+    return false;
+  }
+
+  const Vma* Next(size_t i) const {
+    return i + 1 < count_ && vmas_[i + 1].start == vmas_[i].end ? &vmas_[i + 1] : nullptr;
+  }
+  static bool IsReserved(const Vma& vma) { return !vma.has(kRead) && !vma.has(kWrite) && !vma.has(kExec); }
+
+  void V8(size_t i) {
+    const Vma& vma = vmas_[i];
+    if (vma.rss_kib == 0) return;
+    if (vma.has(kExec)) return Add(Leaf::kV8Code, vma.rss_bytes());
+    // The rest of a page whose header was seen: V8 may seal or discard the middle of one.
+    if (vma.end <= heap_page_end_) return Add(Leaf::kV8Heap, vma.rss_bytes());
+    const Vma* next = Next(i);
+    const bool opens_reservation = next != nullptr && IsReserved(*next) && next->has(kDontFork);
+    if (opens_reservation && next->size() >= kGiB && vma.size() % kWasmPageBytes == 0) {
+      return Add(Leaf::kWasm, vma.rss_bytes());
+    }
+    if (V8HeapPages(i)) return;
+    Add(opens_reservation && IsResizableBuffer(i) ? Leaf::kResizableBuffers : Leaf::kV8Other, vma.rss_bytes());
+  }
+
+  // Adds the mapping when heap pages begin it. Other V8 memory with equal flags may have been merged behind them.
+  bool V8HeapPages(size_t i) {
+    const Vma& vma = vmas_[i];
+    uint64_t at = vma.start;
+    bool code = false;
+    while (at < vma.end) {
+      const uint64_t size = V8PageBytes(memory_, at, kMaxResizableReservation);
+      if (size == 0) break;
+      code = at == vma.start && IsCodePage(i, at + size);
+      heap_page_end_ = at + size;
+      at += (size + kPageBytes - 1) / kPageBytes * kPageBytes;
+    }
+    if (at == vma.start) return false;
+    if (code) heap_page_end_ = 0;  // what follows is code and says so by itself
+    uint64_t rest = 0;
+    if (at < vma.end && !memory_.ResidentBytes(at, vma.end, &rest)) rest = 0;
+    rest = std::min(rest, vma.rss_bytes());
+    Add(code ? Leaf::kV8Code : Leaf::kV8Heap, vma.rss_bytes() - rest);
+    const Vma* next = Next(i);
+    const bool buffer = next != nullptr && IsReserved(*next) && next->has(kDontFork) && IsResizableBuffer(i);
+    Add(buffer ? Leaf::kResizableBuffers : Leaf::kV8Other, rest);
+    return true;
+  }
+
+  // Before V8 13 a code page has its writable header in the code range, and the instructions behind a guard.
+  bool IsCodePage(size_t i, uint64_t page_end) const {
+    for (size_t k = i + 1; k < count_ && vmas_[k].start < page_end; k++) {
+      if (vmas_[k].has(kExec | kDontFork)) return true;
+    }
+    return false;
+  }
+
+  bool IsResizableBuffer(size_t i) const {
+    const Vma& vma = vmas_[i];
+    if (!vma.has(kWrite) || vma.size() < kWasmPageBytes) return false;
+    const uint64_t reservation = vmas_[i + 1].end - vma.start;
+    if (reservation >= kMaxResizableReservation) return false;
+    for (uint64_t table : kV8TableReservations) {
+      if (reservation == table) return false;
+    }
+    const size_t first = i > 4 ? i - 4 : 0;
+    for (size_t k = first; k < std::min(count_, i + 5); k++) {
+      if (vmas_[k].has(kExec | kDontFork) && vmas_[k].start < vma.start + kNearCodeBytes) return false;
+    }
+    return true;
+  }
+
+  bool IsV8WithoutFlags(size_t i) {
+    const Vma& vma = vmas_[i];
+    if (vma.rss_kib == 0) return true;
+    if (vma.has(kExec)) {
+      Add(Leaf::kV8Code, vma.rss_bytes());
+      return true;
+    }
+    const Vma* next = Next(i);
+    if (next != nullptr && IsReserved(*next) && next->size() >= kGiB && vma.start % kWasmPageBytes == 0) {
+      Add(Leaf::kWasm, vma.rss_bytes());
+      return true;
+    }
+    return V8HeapPages(i);
+  }
+
+  void Anonymous(size_t i) {
+    const Vma& vma = vmas_[i];
+    if (vma.rss_kib == 0) return;
+    if (vma.has(kNoReserve) && options_.foreign_malloc_budget_bytes > foreign_malloc_bytes_) {
+      const uint64_t bytes = std::min(vma.rss_bytes(), options_.foreign_malloc_budget_bytes - foreign_malloc_bytes_);
+      foreign_malloc_bytes_ += bytes;
+      Malloc(&ledger_->malloc_mmapped_bytes, bytes);
+      return Add(Leaf::kUnattributed, vma.rss_bytes() - bytes);
+    }
+    AnonymousContext context;
+    const Vma* below = i > 0 && vmas_[i - 1].end == vma.start ? &vmas_[i - 1] : nullptr;
+    if (below != nullptr && below->name == VmaName::kFile && below->has(kWrite)) context.bss_end = image_end_;
+    context.guard_below = below != nullptr && IsReserved(*below) && !below->has(kDontFork);
+    context.loader_start = loader_.start;
+    context.loader_end = loader_.end;
+    context.miss_budget = &miss_budget_;
+    Add(SplitAnonymous(vma, context, memory_));
+  }
+
+  void Add(const SegmentBytes& segments) {
+    const auto bytes = [&](Owner owner) { return segments.resident[static_cast<size_t>(owner)]; };
+    Malloc(&ledger_->malloc_brk_bytes, bytes(Owner::kBrk));
+    Malloc(&ledger_->malloc_arena_bytes, bytes(Owner::kArena));
+    Malloc(&ledger_->malloc_mmapped_bytes, bytes(Owner::kMmapped));
+    ledger_->files_bss_bytes += bytes(Owner::kBss);
+    Add(Leaf::kFiles, bytes(Owner::kBss));
+    Add(Leaf::kStacks, bytes(Owner::kStack));
+    Add(Leaf::kRuntime, bytes(Owner::kRuntime));
+    Add(Leaf::kUnattributed, bytes(Owner::kUnknown));
+    ledger_->live_stacks += segments.live_thread;
+    ledger_->cached_stacks += segments.cached_thread;
+  }
+
+  // ld.so is the last ELF object before the main stack: the kernel maps it, at the top of the mmap area.
+  void FindLoader() {
+    for (size_t i = 0; i < count_; i++) {
+      if (vmas_[i].name == VmaName::kStack) break;
+      if (vmas_[i].name != VmaName::kFile || !vmas_[i].has(kStartOfFile | kRead)) continue;
+      const uint64_t end = ElfImageEnd(memory_, vmas_[i].start);
+      if (end != 0) loader_ = {vmas_[i].start, end};
+    }
+  }
+
+  const Vma* vmas_;
+  size_t count_;
+  const ClassifyOptions& options_;
+  Memory& memory_;
+  Ledger* ledger_;
+  Range loader_;
+  uint64_t image_end_ = 0;      // of the last ELF object seen
+  uint64_t heap_page_end_ = 0;  // of the last V8 heap page seen
+  uint64_t foreign_malloc_bytes_ = 0;
+  size_t miss_budget_ = kMissBudget;
+};
+
+}  // namespace
+
+void ClassifyMappings(const Vma* vmas, size_t count, const ClassifyOptions& options, Memory& memory, Ledger* ledger) {
+  Classifier(vmas, count, options, memory, ledger).Run();
+}
+
+}  // namespace extmem

@@ -1,0 +1,71 @@
+// All mappings of a process -> the leaves of its resident memory. Pure: text went before, memory is a parameter.
+//
+// Rules in order, first match wins:
+//   1. the name: [heap], [stack], a path, a kernel object
+//   2. `dc` (MADV_DONTFORK), which V8 sets on everything it maps: executable -> code; page header -> heap; writable
+//      at the start of a reservation >= 1 GiB -> wasm; writable at the start of a smaller one -> resizable buffer
+//   3. anything else anonymous: anonymous.h
+// Every Rss is added to exactly one leaf (or split among several without remainder), so the leaves sum to the total.
+// Where VmFlags are missing (gVisor, very old kernels), V8 is known by executable pages and by page headers alone.
+#ifndef EXTMEM_NATIVE_MAPPINGS_H_
+#define EXTMEM_NATIVE_MAPPINGS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "memory.h"
+#include "smaps.h"
+
+namespace extmem {
+
+// Order of LeafBytes in lib/sample.ts and of the leaf fields in fields.h.
+enum class Leaf : uint8_t {
+  kV8Heap,
+  kV8Code,
+  kV8Other,
+  kResizableBuffers,
+  kWasm,
+  kMalloc,
+  kStacks,
+  kFiles,
+  kShared,
+  kRuntime,
+  kMmap,
+  kUnattributed,
+  kCount
+};
+constexpr size_t kLeafCount = static_cast<size_t>(Leaf::kCount);
+
+struct Ledger {
+  uint64_t leaf_bytes[kLeafCount] = {};
+  uint64_t rss_bytes = 0;
+  uint64_t pss_bytes = 0;
+  uint64_t swap_bytes = 0;
+  uint64_t files_clean_bytes = 0;
+  uint64_t files_dirty_bytes = 0;
+  uint64_t files_bss_bytes = 0;
+  uint64_t malloc_brk_bytes = 0;
+  uint64_t malloc_arena_bytes = 0;
+  uint64_t malloc_mmapped_bytes = 0;
+  uint64_t live_stacks = 0;
+  uint64_t cached_stacks = 0;
+};
+
+struct Range {
+  uint64_t start = 0;
+  uint64_t end = 0;
+};
+
+struct ClassifyOptions {
+  const Range* own = nullptr;  // workspaces of ours
+  size_t own_count = 0;
+  // A preloaded allocator maps with MAP_NORESERVE (jemalloc, mimalloc): its mappings are the `nr` ones without `dc`,
+  // up to what it says it holds. 0 under glibc, whose arenas are recognised by their headers.
+  uint64_t foreign_malloc_budget_bytes = 0;
+};
+
+void ClassifyMappings(const Vma* vmas, size_t count, const ClassifyOptions& options, Memory& memory, Ledger* ledger);
+
+}  // namespace extmem
+
+#endif  // EXTMEM_NATIVE_MAPPINGS_H_

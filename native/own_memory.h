@@ -1,0 +1,43 @@
+// Memory of this process, read through the kernel: process_vm_readv, or /proc/self/mem where that is refused
+// (seccomp profiles that forbid ptrace-like calls, Yama). One object per pass; not shared between threads.
+#ifndef EXTMEM_NATIVE_OWN_MEMORY_H_
+#define EXTMEM_NATIVE_OWN_MEMORY_H_
+
+#include <sys/types.h>
+
+#include "memory.h"
+
+namespace extmem {
+
+class OwnMemory final : public Memory {
+ public:
+  // `buffer` holds page map entries while a range is counted.
+  OwnMemory(uint64_t* buffer, size_t buffer_words);
+  ~OwnMemory();
+  OwnMemory(const OwnMemory&) = delete;
+  OwnMemory& operator=(const OwnMemory&) = delete;
+
+  bool Read(uint64_t address, void* into, size_t size) override;
+  bool ResidentBytes(uint64_t start, uint64_t end, uint64_t* bytes) override;
+
+  uint64_t failures() const { return failures_; }
+
+  // The three ways one by one, for probe().
+  bool ReadByCall(uint64_t address, void* into, size_t size);
+  bool ReadByFile(uint64_t address, void* into, size_t size);
+
+ private:
+  pid_t pid_;
+  int memory_fd_ = -1;
+  int pagemap_fd_ = -1;
+  bool call_refused_ = false;
+  bool file_refused_ = false;
+  bool pagemap_refused_ = false;
+  uint64_t failures_ = 0;
+  uint64_t* buffer_;
+  size_t buffer_words_;
+};
+
+}  // namespace extmem
+
+#endif  // EXTMEM_NATIVE_OWN_MEMORY_H_
