@@ -6,6 +6,7 @@
  *
  * Units are in the names; bytes are integers. `null` means unknown, and is never written as 0. Keys are only added.
  */
+import type { AfterMajorGc, GcTotals } from './gc.js';
 
 /** Resident bytes by owner. The values sum to the `rssBytes` of the ledger they belong to, exactly. */
 export interface LeafBytes {
@@ -43,14 +44,19 @@ export interface Ledger {
   readonly rssBytes: number;
   /** Proportional share: pages shared with other mappings count by their part. Near to what a container is charged. */
   readonly pssBytes: number;
+  readonly swapBytes: number;
   readonly mappings: number;
+  /** The kernel's text ended early or held a line that is not understood: the sum is of what was read. */
+  readonly truncated: boolean;
+  /** Mappings whose first bytes could not be looked at; they stand on the leaf that their flags tell. */
+  readonly peekFailures: number;
   readonly leafBytes: LeafBytes;
   readonly files: { readonly cleanBytes: number; readonly dirtyBytes: number; readonly bssBytes: number };
   readonly malloc: { readonly brkBytes: number; readonly arenaBytes: number; readonly mmappedBytes: number };
-  readonly stacks: { readonly liveThreads: number; readonly cachedThreads: number };
+  readonly stacks: { readonly liveThreads: number | null; readonly cachedThreads: number | null };
 }
 
-/** What the C allocator says of itself. Virtual bytes, apart from the three that are named resident. */
+/** What the C allocator says of itself. Virtual bytes, but for `retainedBytes` and `reclaimableBytes`, which are resident. */
 export interface Malloc {
   /** `glibc`, `jemalloc`, `tcmalloc`, `mimalloc` or `unknown`. */
   readonly allocator: string;
@@ -58,12 +64,122 @@ export interface Malloc {
   readonly ageMs: number | null;
   /** Handed out and not freed. */
   readonly inUseBytes: number | null;
+  /** Taken from the system and not given back, by the allocator's own account. */
+  readonly systemBytes: number | null;
   /** Resident, but free: the leaf `malloc` minus what is in use. */
   readonly retainedBytes: number | null;
   /** The part of `retainedBytes` that a trim would give back to the system. An estimate from bin sizes. */
   readonly reclaimableBytes: number | null;
   /** In use, but never touched, so not resident. */
   readonly untouchedBytes: number | null;
+  /** The part in use that backs ArrayBuffers and Buffers of this isolate. */
+  readonly buffersBytes: number | null;
+  /**
+   * In use and explained by no counter of V8: what addons and Node's libraries allocated. A range, because what addons
+   * declared to V8 may or may not be malloc. A negative bound means that somebody declared more than there is.
+   */
+  readonly nativeBytes: readonly [low: number, high: number] | null;
   /** Why the counters are no longer read, or `null`. */
   readonly stopped: string | null;
+}
+
+export interface HeapSpace {
+  readonly usedBytes: number;
+  readonly committedBytes: number;
+  readonly physicalBytes: number;
+}
+
+/** V8's account of the isolate that samples. */
+export interface V8Heap {
+  readonly heapUsedBytes: number;
+  readonly heapTotalBytes: number;
+  readonly heapPhysicalBytes: number;
+  readonly heapLimitBytes: number;
+  /** Zones of the compiler and parser, by malloc. */
+  readonly mallocedBytes: number;
+  readonly nativeContexts: number;
+  readonly detachedContexts: number;
+  readonly spaces: Readonly<Record<string, HeapSpace>>;
+  /** `null` outside a session: nobody counted. */
+  readonly gc: GcTotals | null;
+  /** `null` until the first major collection: healthy services may not have one for minutes. */
+  readonly afterMajorGc: AfterMajorGc | null;
+}
+
+/** What JavaScript holds outside its heap. The three counters overlap and none contains another. */
+export interface External {
+  /** Live ArrayBuffers, external strings, and WebAssembly memory up to V8 13. */
+  readonly externalBytes: number;
+  /** All stores of Node's allocator: ArrayBuffers, SharedArrayBuffers, Blob stores. */
+  readonly arrayBuffersBytes: number;
+  /** All of `externalBytes` and what addons and Node declared by napi_adjust_external_memory. */
+  readonly declaredBytes: number | null;
+  /** `declaredBytes - externalBytes`, signed: negative means that an addon released more than it declared. */
+  readonly declaredByAddonsBytes: number | null;
+  /** Known disagreements between the counters that show now; ids are explained in docs/log-format.md. */
+  readonly anomalies: readonly string[];
+}
+
+/** The heap of another isolate of this process, as that isolate published it. */
+export interface Isolate {
+  readonly threadId: number;
+  readonly ageMs: number;
+  readonly heapUsedBytes: number;
+  readonly heapTotalBytes: number;
+  readonly externalBytes: number;
+  readonly arrayBuffersBytes: number;
+  readonly declaredBytes: number | null;
+}
+
+export interface ProcessNumbers {
+  readonly threads: number | null;
+  readonly fdCount: number | null;
+  readonly fds: {
+    readonly files: number;
+    readonly sockets: number;
+    readonly pipes: number;
+    readonly other: number;
+  } | null;
+}
+
+/** The memory limit that applies, and what of it cannot be reclaimed. */
+export interface Limit {
+  readonly bytes: number | null;
+  readonly source: 'cgroup-v2' | 'cgroup-v1' | 'physical' | 'option';
+  /** Unreclaimable use, of everything under that limit. */
+  readonly usedBytes: number | null;
+  readonly usedRatio: number | null;
+  /** Time until the limit is reached at the growth found: [low, high], or `null` when no growth was found. */
+  readonly etaMs: readonly [low: number, high: number] | null;
+}
+
+/** What the sampler itself costs. */
+export interface Cost {
+  /** CPU that the previous tick took on the main thread. */
+  readonly mainThreadUs: number | null;
+  /** CPU of the reader thread since the previous sample. */
+  readonly offThreadUs: number | null;
+  /** Wall time of the last ledger pass. */
+  readonly ledgerUs: number | null;
+  /** Passes put off so that the ledger costs at most 0.5 % of a core. */
+  readonly ledgerSkipped: number;
+  /** Memory that the sampler holds outside the JS heap. */
+  readonly ownBytes: number | null;
+}
+
+/** One look at the process. */
+export interface Sample {
+  readonly seq: number;
+  /** Resident set size by the kernel's counter; approximate on machines with many CPUs, unlike `ledger.rssBytes`. */
+  readonly rssBytes: number;
+  /** `null` when /proc/self/smaps or the addon is missing. */
+  readonly ledger: Ledger | null;
+  readonly malloc: Malloc | null;
+  readonly v8: V8Heap;
+  readonly external: External;
+  /** The other isolates that joined by calling `start()`. */
+  readonly isolates: readonly Isolate[];
+  readonly process: ProcessNumbers;
+  readonly limit: Limit;
+  readonly cost: Cost;
 }

@@ -1,0 +1,72 @@
+/**
+ * What the garbage collector did, from PerformanceObserver. The heap after a major collection is the only JS-heap
+ * figure in which garbage plays no part, so it is the one that growth is confirmed by.
+ *
+ * The callback runs shortly after a collection, not at it: what was allocated in between is included.
+ */
+import { constants, PerformanceObserver } from 'node:perf_hooks';
+
+export interface GcTotals {
+  /** Collections since the last line, by kind: minor = scavenges, major = mark-compact. */
+  readonly minorCount: number;
+  readonly majorCount: number;
+  /** Incremental marking steps and weak-callback phases. */
+  readonly otherCount: number;
+  readonly pauseMs: number;
+}
+
+/** The JS heap as it stood after the last major collection. */
+export interface AfterMajorGc {
+  readonly heapUsedBytes: number;
+  readonly ageMs: number;
+}
+
+export class GcWatch {
+  #minor = 0;
+  #major = 0;
+  #other = 0;
+  #pauseMs = 0;
+  #afterMajor: { heapUsedBytes: number; atMs: number } | null = null;
+  readonly #observer: PerformanceObserver;
+
+  constructor() {
+    this.#observer = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) {
+        // Typed as a bare PerformanceEntry; a gc entry carries its kind in `detail` (perf_hooks documentation).
+        const kind = (entry as unknown as { detail?: { kind?: number } }).detail?.kind;
+        this.#pauseMs += entry.duration;
+        if (kind === constants.NODE_PERFORMANCE_GC_MINOR) this.#minor++;
+        else if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) {
+          this.#major++;
+          this.#afterMajor = { heapUsedBytes: process.memoryUsage().heapUsed, atMs: performance.now() };
+        } else this.#other++;
+      }
+    });
+    this.#observer.observe({ entryTypes: ['gc'] });
+  }
+
+  /** Counts since the last call. */
+  take(): GcTotals {
+    const totals = {
+      minorCount: this.#minor,
+      majorCount: this.#major,
+      otherCount: this.#other,
+      pauseMs: Math.round(this.#pauseMs * 1000) / 1000,
+    };
+    this.#minor = this.#major = this.#other = this.#pauseMs = 0;
+    return totals;
+  }
+
+  /** `null` until the first major collection. */
+  afterMajor(): AfterMajorGc | null {
+    if (!this.#afterMajor) return null;
+    return {
+      heapUsedBytes: this.#afterMajor.heapUsedBytes,
+      ageMs: Math.round(performance.now() - this.#afterMajor.atMs),
+    };
+  }
+
+  stop(): void {
+    this.#observer.disconnect();
+  }
+}

@@ -1,0 +1,61 @@
+/** The public API. ESM imports re-export this very file, so that both module systems share one session. */
+import { compare } from './compare.js';
+import { diagnose } from './doctor.js';
+import { ExtmemError } from './errors.js';
+import { loadNative } from './native.js';
+import { type Options, resolveOptions } from './options.js';
+import type { Sample } from './sample.js';
+import { Sampler } from './sampler.js';
+import { Session } from './session.js';
+
+export type { Capabilities } from './capabilities.js';
+export type { Change, Comparison } from './compare.js';
+export type { Diagnosis } from './doctor.js';
+export type { ErrorCode } from './errors.js';
+export type { LineRecord, SampleRecord, StartRecord, StopRecord } from './log.js';
+export type { Destination, Logger, Options } from './options.js';
+export type * from './sample.js';
+export type { Session };
+export { compare, ExtmemError };
+
+let running: Session | null = null;
+let lone: Sampler | null = null;
+
+/**
+ * Starts sampling this process, or joins the session of the process when called in another isolate.
+ * Without options, a second call returns the running session.
+ *
+ * @throws ExtmemError `ERR_EXTMEM_OPTION_UNKNOWN`, `ERR_EXTMEM_OPTION_INVALID`, `ERR_EXTMEM_DESTINATION`, and
+ * `ERR_EXTMEM_RUNNING` when options are given while a session runs. Malformed `EXTMEM_*` variables only warn.
+ */
+export function start(options?: Options): Session {
+  if (running !== null) {
+    if (options === undefined) return running;
+    throw new ExtmemError(
+      'ERR_EXTMEM_RUNNING',
+      'Expected no running session, received options while one runs; call stop() on it first, or start() without options to get it.',
+    );
+  }
+  const resolution = resolveOptions(options);
+  for (const problem of resolution.problems) {
+    process.emitWarning(problem.message, { type: 'ExtmemWarning', code: problem.code });
+  }
+  running = new Session(resolution.options, loadNative(), () => {
+    running = null;
+  });
+  return running;
+}
+
+/**
+ * One sample, now, on the calling thread: about 12 ms per GB of RSS. Needs no session and writes nothing.
+ * `v8.gc` is `null`: collections are counted by sessions only.
+ */
+export function snapshot(): Sample {
+  lone ??= new Sampler(loadNative().binding, null, null);
+  return lone.takeNow();
+}
+
+/** What works in this process and why the rest does not, with advice on its configuration. */
+export function doctor(): ReturnType<typeof diagnose> {
+  return diagnose(loadNative());
+}

@@ -1,0 +1,46 @@
+/**
+ * The heaps of the other isolates of this process. A worker's heap is invisible from the main thread, so each isolate
+ * that joins publishes its own numbers into a process-wide table of the addon, and the sampling isolate reads it.
+ */
+import { threadId } from 'node:worker_threads';
+import type { Binding } from './binding.js';
+import { known, monotonicMs } from './pass.js';
+import type { Isolate } from './sample.js';
+
+/** Numbers in a row of the addon's table. */
+const rowLength = 8;
+
+/** Tells the process about this isolate. Cheap: no lock is held while V8 is asked. */
+export function publishIsolate(binding: Binding): void {
+  const memory = process.memoryUsage();
+  const row = new Float64Array(rowLength);
+  row.set([
+    threadId,
+    monotonicMs(),
+    memory.heapUsed,
+    memory.heapTotal,
+    memory.external,
+    memory.arrayBuffers,
+    binding.declaredBytes(),
+  ]);
+  binding.publishIsolate(row);
+}
+
+/** All other isolates that published, in no particular order. */
+export function readIsolates(binding: Binding, nowMs: number): Isolate[] {
+  const table = binding.isolates();
+  const isolates: Isolate[] = [];
+  for (let start = 0; start + rowLength <= table.length; start += rowLength) {
+    const at = (column: number) => table[start + column] ?? Number.NaN;
+    isolates.push({
+      threadId: at(0),
+      ageMs: Math.max(0, Math.round(nowMs - at(1))),
+      heapUsedBytes: at(2),
+      heapTotalBytes: at(3),
+      externalBytes: at(4),
+      arrayBuffersBytes: at(5),
+      declaredBytes: known(at(6)),
+    });
+  }
+  return isolates;
+}

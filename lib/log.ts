@@ -1,0 +1,92 @@
+/** The line format: one JSON object per line, shaped as pino's, with everything of ours under `extmem`. */
+import { hostname } from 'node:os';
+import type { Capabilities } from './capabilities.js';
+import type { Sink } from './destination.js';
+import { formatBytes } from './format.js';
+import type { Native } from './native.js';
+import type { ResolvedOptions } from './options.js';
+import type { Sample } from './sample.js';
+import { version } from './versions.js';
+
+/** Version of the format. Keys are only added under the same version; readers ignore keys that they do not know. */
+export const formatVersion = 1;
+
+export interface StartRecord {
+  readonly kind: 'start';
+  readonly versions: { readonly extmem: string; readonly node: string; readonly v8: string };
+  readonly platform: string;
+  readonly allocator: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly capabilities: Capabilities;
+}
+
+export type SampleRecord = Sample & { readonly kind: 'sample' };
+
+export interface StopRecord {
+  readonly kind: 'stop';
+  readonly samples: number;
+}
+
+export type LineRecord = StartRecord | SampleRecord | StopRecord;
+
+const level = { info: 30, warn: 40 } as const;
+
+/** The sentence of a sample line: RSS and its three largest owners. */
+export function describeSample(sample: Sample): string {
+  const heap = `heap used ${formatBytes(sample.v8.heapUsedBytes)}`;
+  if (sample.ledger === null) return `rss ${formatBytes(sample.rssBytes)}, ${heap}; no ledger here`;
+  const largest = Object.entries(sample.ledger.leafBytes)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, 3)
+    .map(([leaf, bytes]) => `${leaf} ${formatBytes(bytes)}`);
+  return `rss ${formatBytes(sample.rssBytes)}: ${largest.join(', ')}; ${heap}`;
+}
+
+/** What the first line says: what runs here, how it is configured, and what is missing and why. */
+export function startRecord(options: ResolvedOptions, native: Native, capabilities: Capabilities): StartRecord {
+  return {
+    kind: 'start',
+    versions: { extmem: version, node: process.version, v8: process.versions.v8 },
+    platform: `${process.platform}-${process.arch}`,
+    allocator: native.binding?.allocator() ?? 'unknown',
+    options: printableOptions(options),
+    capabilities,
+  };
+}
+
+/** A destination that lives in code has no text; its type says enough. */
+function printableOptions(options: ResolvedOptions): Record<string, unknown> {
+  const { destination } = options;
+  const printable =
+    typeof destination === 'object' || typeof destination === 'function' ? typeof destination : destination;
+  return { ...options, destination: printable };
+}
+
+/** Writes records as lines. `lostLines` on each line is the count since the start, so that a gap shows afterwards. */
+export class Log {
+  readonly #sink: Sink;
+  readonly #hostname = hostname();
+
+  constructor(sink: Sink) {
+    this.#sink = sink;
+  }
+
+  write(record: LineRecord, msg: string, lineLevel: keyof typeof level = 'info'): void {
+    const extmem = { v: formatVersion, ...record, lostLines: this.#sink.lostLines };
+    const fields = { level: level[lineLevel], msg, extmem };
+    const line = JSON.stringify({
+      level: fields.level,
+      time: Date.now(),
+      pid: process.pid,
+      hostname: this.#hostname,
+      name: 'extmem',
+      extmem,
+      msg,
+    });
+    this.#sink.write(line, fields);
+  }
+
+  close(): void {
+    this.#sink.close();
+  }
+}

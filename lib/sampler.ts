@@ -1,0 +1,168 @@
+/**
+ * The only place where the sources meet: decides which parts of a pass are due, and composes what the reader thread
+ * found with V8's counters into a Sample.
+ *
+ * Main thread per tick: one request and one composition, some tens of µs whatever the RSS (bench/tick.mjs). The passes
+ * themselves run on the addon's thread, or on the caller's when it asks for a sample synchronously.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Binding } from './binding.js';
+import type { GcWatch } from './gc.js';
+import { readExternal, readHeap } from './heap.js';
+import { readIsolates } from './isolates.js';
+import { composeLedger } from './ledger.js';
+import { findLimit, type LimitSource, type ReadText, readLimit } from './limit.js';
+import { MallocAccount } from './malloc.js';
+import { Pace } from './pace.js';
+import { known, monotonicMs, type Pass, PassReader } from './pass.js';
+import type { ProcessNumbers, Sample, V8Heap } from './sample.js';
+
+/** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. */
+const slowestAllocatorCallUs = 20_000;
+/** malloc_info costs about 1.3 × mallinfo2: not asked for when that alone came near the limit. */
+const slowestBeforeMallocInfoUs = 10_000;
+
+/** A file's text, or `null` when it cannot be read, for whatever reason. */
+export const readText: ReadText = (path) => {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return null;
+  }
+};
+
+function fallbackProcess(): ProcessNumbers {
+  try {
+    return { threads: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1 };
+  } catch {
+    // No /proc: unknown, which is what null says.
+    return { threads: null, fds: null, fdCount: null };
+  }
+}
+
+function composeProcess(pass: Pass): ProcessNumbers {
+  const fds = Number.isNaN(pass.fdFiles)
+    ? null
+    : { files: pass.fdFiles, sockets: pass.fdSockets, pipes: pass.fdPipes, other: pass.fdOther };
+  return { threads: known(pass.threads), fds, fdCount: known(pass.fdCount) };
+}
+
+export class Sampler {
+  readonly #binding: Binding | null;
+  readonly #reader: PassReader | null;
+  readonly #gc: GcWatch | null;
+  readonly #limitSource: LimitSource;
+  readonly #limitOverrideBytes: number | null;
+  readonly #malloc: MallocAccount | null;
+  readonly #ledgerPace = new Pace();
+  readonly #allocatorPace = new Pace(slowestAllocatorCallUs);
+  readonly #reclaimablePace = new Pace(slowestAllocatorCallUs);
+  #seq = 0;
+  #threadCpuUs = 0;
+
+  /** @param gc `null` outside a session. */
+  constructor(binding: Binding | null, gc: GcWatch | null, memoryLimitBytes: number | null) {
+    this.#binding = binding;
+    this.#reader = binding === null ? null : new PassReader(binding);
+    this.#malloc = binding === null ? null : new MallocAccount(binding.allocator());
+    this.#gc = gc;
+    this.#limitSource = findLimit(readText);
+    this.#limitOverrideBytes = memoryLimitBytes;
+    binding?.watch([...this.#limitSource.files]);
+  }
+
+  get limitSource(): LimitSource {
+    return this.#limitSource;
+  }
+
+  /** The parts of a pass that may run now without costing more than they should. */
+  dueParts(): number {
+    const nowMs = monotonicMs();
+    if (this.#binding === null) return 0;
+    const { parts } = this.#binding;
+    let due: number = parts.quick;
+    if (this.#ledgerPace.permits(nowMs)) due |= parts.ledger;
+    if (this.#allocatorStopped() === null && this.#allocatorPace.permits(nowMs)) due |= parts.allocator;
+    return due;
+  }
+
+  /**
+   * The parts that may run now that `dueParts` have: malloc_info walks the same chunks as mallinfo2, so it waits until
+   * that has shown what a walk costs, or one tick could freeze the loop twice. 0 when there are none.
+   */
+  followUpParts(): number {
+    const pass = this.#reader?.read();
+    if (pass === undefined) return 0;
+    this.#tellPaces(pass);
+    if (this.#allocatorStopped() !== null || !(pass.mallocCallUs < slowestBeforeMallocInfoUs)) return 0;
+    return this.#reclaimablePace.permits(monotonicMs()) ? (this.#binding?.parts.reclaimable ?? 0) : 0;
+  }
+
+  #tellPaces(pass: Pass): void {
+    this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerWallUs);
+    this.#allocatorPace.ran(pass.mallocAtMs, pass.mallocCallUs);
+    this.#reclaimablePace.ran(pass.mallocReclaimableAtMs, pass.mallocReclaimableUs);
+  }
+
+  /** A Sample from a pass that runs now, on the calling thread: 12 ms per GB of RSS. Ignores the ledger's pace. */
+  takeNow(): Sample {
+    if (this.#binding !== null) {
+      const { parts } = this.#binding;
+      this.#binding.run(parts.quick | parts.ledger | (this.#allocatorStopped() === null ? parts.allocator : 0));
+      const more = this.followUpParts();
+      if (more !== 0) this.#binding.run(more);
+    }
+    return this.compose(null);
+  }
+
+  #allocatorStopped(): string | null {
+    const us = this.#allocatorPace.stoppedAtUs ?? this.#reclaimablePace.stoppedAtUs;
+    return us === null
+      ? null
+      : `a call into the allocator took ${Math.round(us / 1000)} ms with its lock held (limit ${slowestAllocatorCallUs / 1000} ms); it is not called again`;
+  }
+
+  #threadCpuSinceLastUs(pass: Pass): number | null {
+    if (Number.isNaN(pass.threadCpuUs)) return null;
+    const since = pass.threadCpuUs - this.#threadCpuUs;
+    this.#threadCpuUs = pass.threadCpuUs;
+    return Math.max(0, Math.round(since));
+  }
+
+  /** A Sample from the latest pass and from V8's counters now. @param mainThreadUs cost of the previous tick. */
+  compose(mainThreadUs: number | null): Sample {
+    const nowMs = monotonicMs();
+    const memory = process.memoryUsage();
+    const pass = this.#reader?.read() ?? null;
+    const isolates = this.#binding === null ? [] : readIsolates(this.#binding, nowMs);
+    const v8: V8Heap = { ...readHeap(), gc: this.#gc?.take() ?? null, afterMajorGc: this.#gc?.afterMajor() ?? null };
+    const ledger = pass === null ? null : composeLedger(pass, nowMs);
+    const external = readExternal(this.#binding, memory, ledger?.leafBytes.wasm ?? null);
+    const otherArrayBuffersBytes = isolates.reduce((total, isolate) => total + isolate.arrayBuffersBytes, 0);
+    if (pass !== null) this.#tellPaces(pass);
+    const malloc =
+      pass === null
+        ? null
+        : (this.#malloc?.compose(pass, nowMs, external, v8, otherArrayBuffersBytes, this.#allocatorStopped()) ?? null);
+    const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
+    const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? memory.rss;
+    return {
+      seq: this.#seq++,
+      rssBytes,
+      ledger,
+      malloc,
+      v8,
+      external,
+      isolates,
+      process: pass === null ? fallbackProcess() : composeProcess(pass),
+      limit: readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes),
+      cost: {
+        mainThreadUs,
+        offThreadUs: pass === null ? null : this.#threadCpuSinceLastUs(pass),
+        ledgerUs: pass === null ? null : known(Math.round(pass.ledgerWallUs)),
+        ledgerSkipped: this.#ledgerPace.skipped,
+        ownBytes: pass === null ? null : known(pass.ownBytes),
+      },
+    };
+  }
+}

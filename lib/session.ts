@@ -1,0 +1,152 @@
+/**
+ * The session: running, then stopped. It calls sampler and log in order and decides nothing itself.
+ *
+ * One session samples a process. The isolate that starts first owns it; other isolates that call `start()` join it by
+ * publishing their heap, and write no lines. Timers are unref'd, and nothing here may throw into the host.
+ */
+import { channel } from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
+import type { Binding } from './binding.js';
+import { findCapabilities } from './capabilities.js';
+import { openSink } from './destination.js';
+import { ExtmemError } from './errors.js';
+import { GcWatch } from './gc.js';
+import { publishIsolate } from './isolates.js';
+import { describeSample, Log, startRecord } from './log.js';
+import type { Native } from './native.js';
+import type { ResolvedOptions } from './options.js';
+import type { Sample } from './sample.js';
+import { Sampler } from './sampler.js';
+
+const sampleChannel = channel('extmem:sample');
+
+/** What the isolate that owns the session holds. */
+interface Owned {
+  readonly gc: GcWatch;
+  readonly sampler: Sampler;
+  readonly log: Log;
+}
+
+export interface SessionEvents {
+  sample: [sample: Sample];
+}
+
+/** What `start()` returns. Emits `sample` for every line; the same goes to the diagnostics channel `extmem:sample`. */
+export class Session extends EventEmitter<SessionEvents> {
+  readonly #binding: Binding | null;
+  readonly #onStop: () => void;
+  readonly #owned: Owned | null = null;
+  readonly #timer: NodeJS.Timeout | null = null;
+  readonly #onExit = () => this.stop();
+  /** The pass that the next line waits for. */
+  #awaiting: 'due' | 'follow-up' | null = null;
+  #tickUs = 0;
+  #lastTickUs: number | null = null;
+  #samples = 0;
+  #stopped = false;
+
+  /**
+   * Use `start()`.
+   * @param onStop called once, when the session ends.
+   */
+  constructor(options: ResolvedOptions, native: Native, onStop: () => void) {
+    super();
+    this.#binding = native.binding;
+    this.#onStop = onStop;
+    if (!options.enabled) return;
+    const owns = this.#binding === null || this.#binding.open(() => this.#onPass());
+    if (owns) {
+      this.#owned = this.#own(options, native);
+      this.#tick();
+    } else this.#publish();
+    this.#timer = setInterval(() => (owns ? this.#tick() : this.#publish()), options.intervalMs).unref();
+    process.once('exit', this.#onExit);
+  }
+
+  #own(options: ResolvedOptions, native: Native): Owned {
+    try {
+      const log = new Log(openSink(options.destination));
+      const gc = new GcWatch();
+      const sampler = new Sampler(native.binding, gc, options.memoryLimitBytes);
+      const capabilities = findCapabilities(native, sampler.limitSource);
+      log.write(startRecord(options, native, capabilities), 'extmem started');
+      return { gc, sampler, log };
+    } catch (error) {
+      this.#binding?.close();
+      throw error;
+    }
+  }
+
+  #publish(): void {
+    if (this.#binding !== null) publishIsolate(this.#binding);
+  }
+
+  #tick(): void {
+    if (this.#owned === null) return;
+    const startedMs = performance.now();
+    if (this.#binding === null || this.#awaiting !== null) {
+      // No reader, or one that is still busy with the last request: a line never waits longer than an interval.
+      this.#deliver(this.#owned.sampler.compose(this.#lastTickUs), startedMs);
+      return;
+    }
+    this.#awaiting = 'due';
+    this.#binding.request(this.#owned.sampler.dueParts());
+    this.#tickUs = (performance.now() - startedMs) * 1000;
+  }
+
+  /** Called on this thread when the reader has finished a pass. */
+  #onPass(): void {
+    if (this.#owned === null || this.#awaiting === null || this.#stopped) return;
+    const startedMs = performance.now();
+    const more = this.#awaiting === 'due' ? this.#owned.sampler.followUpParts() : 0;
+    if (more !== 0) {
+      this.#awaiting = 'follow-up';
+      this.#binding?.request(more);
+      this.#tickUs += (performance.now() - startedMs) * 1000;
+      return;
+    }
+    this.#awaiting = null;
+    this.#deliver(this.#owned.sampler.compose(this.#lastTickUs), startedMs);
+  }
+
+  #deliver(sample: Sample, startedMs: number): void {
+    this.#samples++;
+    this.#owned?.log.write({ kind: 'sample', ...sample }, describeSample(sample));
+    this.#lastTickUs = Math.round(this.#tickUs + (performance.now() - startedMs) * 1000);
+    this.#tickUs = 0;
+    this.emit('sample', sample);
+    if (sampleChannel.hasSubscribers) sampleChannel.publish(sample);
+  }
+
+  /**
+   * Takes a sample now, on the calling thread (about 12 ms per GB of RSS), writes its line and returns it.
+   * @throws ExtmemError `ERR_EXTMEM_STOPPED` when this isolate owns no running session.
+   */
+  sample(): Sample {
+    if (this.#owned === null || this.#stopped) {
+      throw new ExtmemError(
+        'ERR_EXTMEM_STOPPED',
+        'Expected a running session of this thread, received one that is stopped, disabled or joined to another thread; call snapshot() instead.',
+      );
+    }
+    const startedMs = performance.now();
+    const sample = this.#owned.sampler.takeNow();
+    this.#deliver(sample, startedMs);
+    return sample;
+  }
+
+  /** Ends the session: the last line is written, the reader thread is joined. A second call does nothing. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    process.removeListener('exit', this.#onExit);
+    if (this.#owned !== null) {
+      this.#binding?.close();
+      this.#owned.gc.stop();
+      this.#owned.log.write({ kind: 'stop', samples: this.#samples }, `extmem stopped after ${this.#samples} samples`);
+      this.#owned.log.close();
+    }
+    this.#onStop();
+  }
+}
