@@ -2,13 +2,12 @@
  * Where lines go. Writing must never block the loop, keep the process alive, or throw into the host; what cannot be
  * written is counted.
  *
- * Descriptors are written by sonic-boom in its synchronous mode: a line is about 2 KB per interval, an asynchronous
- * write would occupy a thread of the libuv pool and could hold up the exit of the process. Pipes and terminals are
- * opened anew as non-blocking, so that a reader that stalls costs lines, not the service's event loop; the program's
- * own descriptor keeps its mode. A full disk or pipe keeps up to 256 KiB of lines for the next attempt.
+ * Descriptors are written synchronously, 2 KB per interval: an asynchronous write would occupy a thread of the libuv
+ * pool and could hold up the exit of the process. Pipes and terminals are opened anew as non-blocking, so that a reader
+ * that stalls costs lines, not the service's event loop; the program's own descriptor keeps its mode. While a disk or a
+ * pipe is full, up to 256 KiB wait for the next line. (Why not sonic-boom: docs/dependencies.md.)
  */
-import { constants, fstatSync, openSync, type Stats, statSync } from 'node:fs';
-import { SonicBoom } from 'sonic-boom';
+import { closeSync, constants, fstatSync, openSync, type Stats, statSync, writeSync } from 'node:fs';
 import { ExtmemError, messageOf } from './errors.js';
 import type { Destination } from './options.js';
 
@@ -46,7 +45,14 @@ class CallSink implements Sink {
   close(): void {}
 }
 
-function nonBlockingTwin(fd: number, stats: Stats): number {
+const openFile = (path: string) =>
+  openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK, ownerOnly);
+
+const identityOf = (stats: Stats) => `${stats.dev}:${stats.ino}`;
+
+/** @throws when the descriptor is not open. */
+function nonBlockingTwin(fd: number): number {
+  const stats = fstatSync(fd);
   if (!stats.isFIFO() && !stats.isCharacterDevice()) return fd;
   try {
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_APPEND);
@@ -57,28 +63,22 @@ function nonBlockingTwin(fd: number, stats: Stats): number {
 }
 
 class FileSink implements Sink {
-  readonly #boom: SonicBoom;
+  #fd: number;
   /** Path of a file that we opened, hence follow when it is rotated; `null` for descriptors of the program. */
   readonly #path: string | null;
-  #identity: string | null = null;
+  #identity: string | null;
   #nextLookMs = 0;
   #listens = false;
   readonly #onHangUp = () => this.#reopenIfRotated();
+  /** Lines, or the rest of one, that the destination did not take yet. */
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
   lostLines = 0;
 
   constructor(destination: string | number) {
-    const named = typeof destination === 'string';
-    this.#path = named ? destination : null;
+    this.#path = typeof destination === 'string' ? destination : null;
     try {
-      const fd = named ? destination : nonBlockingTwin(destination, fstatSync(destination));
-      this.#boom = new SonicBoom({
-        dest: fd,
-        sync: true,
-        append: true,
-        mode: ownerOnly,
-        maxLength: keptBytes,
-        retryEAGAIN: () => false,
-      });
+      this.#fd = typeof destination === 'string' ? openFile(destination) : nonBlockingTwin(destination);
     } catch (error) {
       throw new ExtmemError(
         'ERR_EXTMEM_DESTINATION',
@@ -86,18 +86,7 @@ class FileSink implements Sink {
         { cause: error },
       );
     }
-    // A failed write stays in sonic-boom's buffer and goes out with a later line; only a drop is a loss.
-    this.#boom.on('error', () => {});
-    this.#boom.on('drop', () => {
-      this.lostLines++;
-    });
-    this.#identity = this.#currentIdentity();
-  }
-
-  #currentIdentity(): string | null {
-    if (this.#path === null) return null;
-    const stats = statSync(this.#path, { throwIfNoEntry: false });
-    return stats ? `${stats.dev}:${stats.ino}` : null;
+    this.#identity = identityOf(fstatSync(this.#fd));
   }
 
   /**
@@ -105,7 +94,7 @@ class FileSink implements Sink {
    * the program itself does, and look at the file now and then for those who send no signal.
    */
   #followRotation(): void {
-    const othersListen = process.listeners('SIGHUP').some((listener) => listener !== this.#onHangUp);
+    const othersListen = process.listenerCount('SIGHUP') > (this.#listens ? 1 : 0);
     if (othersListen !== this.#listens) {
       this.#listens = othersListen;
       if (othersListen) process.on('SIGHUP', this.#onHangUp);
@@ -115,11 +104,15 @@ class FileSink implements Sink {
   }
 
   #reopenIfRotated(): void {
+    if (this.#path === null) return;
     this.#nextLookMs = performance.now() + lookEveryMs;
     try {
-      if (this.#currentIdentity() === this.#identity) return;
-      this.#boom.reopen();
-      this.#identity = this.#currentIdentity();
+      const stats = statSync(this.#path, { throwIfNoEntry: false });
+      if (stats !== undefined && identityOf(stats) === this.#identity) return;
+      const fd = openFile(this.#path);
+      closeSync(this.#fd);
+      this.#fd = fd;
+      this.#identity = identityOf(fstatSync(fd));
     } catch {
       // The directory is gone or closed to us: the old file still takes the lines.
     }
@@ -127,21 +120,34 @@ class FileSink implements Sink {
 
   write(line: string): void {
     if (this.#path !== null) this.#followRotation();
-    try {
-      this.#boom.write(`${line}\n`);
-    } catch {
+    if (this.#waitingBytes + line.length > keptBytes) {
       this.lostLines++;
+      line = '';
+    }
+    const bytes = Buffer.from(line === '' ? '' : `${line}\n`);
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    this.#drain();
+  }
+
+  /** Writes what waits, in order, until the destination refuses. A rest of a line stays first in the queue. */
+  #drain(): void {
+    try {
+      for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+        const written = first.length === 0 ? 0 : writeSync(this.#fd, first);
+        this.#waitingBytes -= written;
+        if (written === first.length) this.#waiting.shift();
+        else this.#waiting[0] = first.subarray(written);
+      }
+    } catch {
+      // Full, stalled or closed (ENOSPC, EAGAIN, EPIPE): the next line tries again, and what no longer fits is counted.
     }
   }
 
   close(): void {
     process.removeListener('SIGHUP', this.#onHangUp);
-    try {
-      this.#boom.flushSync();
-    } catch {
-      // The destination is full or gone; the lines that it keeps back are lost with the process.
-    }
-    if (this.#path !== null) this.#boom.end();
+    this.#drain();
+    if (this.#path !== null) closeSync(this.#fd);
   }
 }
 

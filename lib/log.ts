@@ -31,15 +31,12 @@ export type LineRecord = StartRecord | SampleRecord | StopRecord;
 
 const level = { info: 30, warn: 40 } as const;
 
-/** The sentence of a sample line: RSS and its three largest owners. */
-export function describeSample(sample: Sample): string {
-  const heap = `heap used ${formatBytes(sample.v8.heapUsedBytes)}`;
-  if (sample.ledger === null) return `rss ${formatBytes(sample.rssBytes)}, ${heap}; no ledger here`;
-  const largest = Object.entries(sample.ledger.leafBytes)
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, 3)
-    .map(([leaf, bytes]) => `${leaf} ${formatBytes(bytes)}`);
-  return `rss ${formatBytes(sample.rssBytes)}: ${largest.join(', ')}; ${heap}`;
+/** The sentence of a sample line. */
+export function describeSample({ rssBytes, ledger, v8 }: Sample): string {
+  const parts = `rss ${formatBytes(rssBytes)}, heap used ${formatBytes(v8.heapUsedBytes)}`;
+  if (ledger === null) return `${parts}, no ledger`;
+  const { malloc, unattributed } = ledger.leafBytes;
+  return `${parts}, malloc ${formatBytes(malloc)}, unattributed ${formatBytes(unattributed)}`;
 }
 
 /** What the first line says: what runs here, how it is configured, and what is missing and why. */

@@ -7,38 +7,29 @@ import type { Binding, PassNumbers } from './binding.js';
 export type Pass = PassNumbers;
 
 /**
- * A copy of the latest numbers, under their names. Names are getters on a class made once per reader: naming some fifty
- * numbers by filling an object would cost more than all the counters of V8 together.
+ * The latest numbers under their names. Names are getters on one object per reader: filling a new object with some
+ * fifty numbers would cost more than all the counters of V8 together. A Pass is thus valid until the next `read()`.
  */
 export class PassReader {
   readonly #binding: Binding;
-  readonly #Named: new (
-    numbers: Float64Array,
-  ) => Pass;
+  readonly #numbers: Float64Array;
+  readonly #pass: Pass;
 
   constructor(binding: Binding) {
-    this.#binding = binding;
-    class Named {
-      readonly numbers: Float64Array;
-      constructor(numbers: Float64Array) {
-        this.numbers = numbers;
-      }
-    }
+    const numbers = new Float64Array(binding.passFields.length);
+    const pass = {};
     binding.passFields.forEach((field, index) => {
-      Object.defineProperty(Named.prototype, field, {
-        get(this: Named) {
-          return this.numbers[index];
-        },
-      });
+      Object.defineProperty(pass, field, { get: () => numbers[index] });
     });
-    this.#Named = Named as unknown as new (numbers: Float64Array) => Pass;
+    this.#binding = binding;
+    this.#numbers = numbers;
+    this.#pass = pass as Pass;
   }
 
-  /** Never waits for a pass. */
+  /** Copies the numbers out of the addon; never waits for a pass. */
   read(): Pass {
-    const numbers = new Float64Array(this.#binding.passFields.length);
-    this.#binding.read(numbers);
-    return new this.#Named(numbers);
+    this.#binding.read(this.#numbers);
+    return this.#pass;
   }
 }
 
