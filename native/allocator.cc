@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdlib>
 
 #include "clock.h"
 #include "malloc_info.h"
@@ -41,6 +42,27 @@ Call Find(uv_lib_t* program, const char* name) {
   return uv_dlsym(program, name, &address) == 0 ? reinterpret_cast<Call>(address) : nullptr;
 }
 
+// Whether the candidate itself says that it made a living block: a library may be linked for its own use only.
+bool Owns(AllocatorKind kind, uv_lib_t* program, void* block) {
+  if (kind == AllocatorKind::kJemalloc) {
+    unsigned arena = 0;
+    size_t size = sizeof(arena);
+    constexpr int kNoSuchName = 2;  // ENOENT: before jemalloc 5.1 it cannot be asked
+    const int refused = g_symbols.mallctl("arenas.lookup", &arena, &size, &block, sizeof(block));
+    return refused == 0 || refused == kNoSuchName;
+  }
+  if (kind == AllocatorKind::kTcmalloc) {
+    const auto ownership = Find<int (*)(const void*)>(program, "MallocExtension_GetOwnership");
+    constexpr int kNotOwned = 2;
+    return ownership == nullptr || ownership(block) != kNotOwned;
+  }
+  if (kind == AllocatorKind::kMimalloc) {
+    const auto contains = Find<bool (*)(const void*)>(program, "mi_is_in_heap_region");
+    return contains == nullptr || contains(block);
+  }
+  return false;
+}
+
 void Detect() {
   // The program's own global scope: an allocator that is only inside some library (RTLD_LOCAL) is not found, and
   // rightly so, for it does not serve malloc.
@@ -53,18 +75,19 @@ void Detect() {
   found.mallctl = Find<MallctlCall>(&program, "mallctl");
   found.tcmalloc = Find<TcmallocCall>(&program, "MallocExtension_GetNumericProperty");
   found.mimalloc = Find<MimallocCall>(&program, "mi_process_info");
-  const bool glibc = Find<void*>(&program, "gnu_get_libc_version") != nullptr;
-  if (found.mallctl != nullptr) {
+  void* const block = std::malloc(64);
+  if (found.mallctl != nullptr && Owns(AllocatorKind::kJemalloc, &program, block)) {
     found.kind = AllocatorKind::kJemalloc;
-  } else if (found.tcmalloc != nullptr) {
+  } else if (found.tcmalloc != nullptr && Owns(AllocatorKind::kTcmalloc, &program, block)) {
     found.kind = AllocatorKind::kTcmalloc;
-  } else if (found.mimalloc != nullptr) {
+  } else if (found.mimalloc != nullptr && Owns(AllocatorKind::kMimalloc, &program, block)) {
     found.kind = AllocatorKind::kMimalloc;
-  } else if (glibc) {
+  } else if (Find<void*>(&program, "gnu_get_libc_version") != nullptr) {
     found.kind = AllocatorKind::kGlibc;
     found.mallinfo2 = Find<Mallinfo2Call>(&program, "mallinfo2");
     found.malloc_info = Find<MallocInfoCall>(&program, "malloc_info");
   }
+  std::free(block);
   uv_dlclose(&program);
 }
 
@@ -194,11 +217,13 @@ double ReadReclaimableBytes(double* call_us) {
   return CallMallocInfo(&info, call_us) ? static_cast<double>(info.reclaimable_bytes) : NAN;
 }
 
-uint64_t ForeignMallocBudgetBytes() {
+uint64_t PreloadedAllocatorBytes() {
   const AllocatorKind kind = DetectAllocator();
-  if (kind != AllocatorKind::kJemalloc && kind != AllocatorKind::kMimalloc) return 0;
-  const double system_bytes = ReadAllocator().system_bytes;
-  return system_bytes > 0 ? static_cast<uint64_t>(system_bytes) : 0;
+  if (kind == AllocatorKind::kGlibc || kind == AllocatorKind::kUnknown) return 0;
+  double bytes = ReadAllocator().system_bytes;
+  // "mapped" leaves out metadata, "resident" contains it; which of the two is larger is not fixed.
+  if (kind == AllocatorKind::kJemalloc) bytes = std::fmax(bytes, JemallocBytes("stats.resident"));
+  return bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
 }
 
 }  // namespace extmem

@@ -31,8 +31,8 @@ AllocatorCounters ReadAllocator();
 // glibc only; NaN elsewhere. Sets `call_us`.
 double ReadReclaimableBytes(double* call_us);
 
-// Bytes that a preloaded allocator holds by its own account and maps with MAP_NORESERVE; 0 when none does.
-uint64_t ForeignMallocBudgetBytes();
+// Bytes that a preloaded allocator holds by its own account, its metadata included; 0 under glibc.
+uint64_t PreloadedAllocatorBytes();
 
 }  // namespace extmem
 

@@ -20,6 +20,7 @@ constexpr size_t kPageWords = kPageBytes / sizeof(uint64_t);
 struct Piece {
   Owner owner = Owner::kUnknown;
   uint64_t size = 0;
+  uint64_t arena = 0;
 };
 
 uint64_t RoundUp(uint64_t value) { return (value + kPageBytes - 1) / kPageBytes * kPageBytes; }
@@ -112,11 +113,11 @@ bool StartsMainArenaChain(const uint64_t* page, uint64_t at, uint64_t end, Memor
 Piece PieceAt(uint64_t at, uint64_t end, Memory& memory) {
   uint64_t page[kPageWords];
   if (!memory.Read(at, page, sizeof(page))) return {};
-  if (const uint64_t size = ArenaHeapBytes(page, at, end)) return {Owner::kArena, size};
-  if (const uint64_t size = MmappedChunkBytes(page, at, end)) return {Owner::kMmapped, size};
-  if (const uint64_t size = AbseilBytes(page, at, end, memory)) return {Owner::kRuntime, size};
+  if (const uint64_t size = ArenaHeapBytes(page, at, end)) return {Owner::kArena, size, page[0]};
+  if (const uint64_t size = MmappedChunkBytes(page, at, end)) return {Owner::kMmapped, size, 0};
+  if (const uint64_t size = AbseilBytes(page, at, end, memory)) return {Owner::kRuntime, size, 0};
   // The size of the whole region is written nowhere, so all that follows is the arena's.
-  if (StartsMainArenaChain(page, at, end, memory)) return {Owner::kBrk, end - at};
+  if (StartsMainArenaChain(page, at, end, memory)) return {Owner::kBrk, end - at, 0};
   return {};
 }
 
@@ -168,7 +169,8 @@ SegmentBytes Whole(const Vma& vma, Owner owner) {
 }  // namespace
 
 SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Memory& memory) {
-  if (vma.rss_kib == 0) return Whole(vma, Owner::kUnknown);
+  // What cannot be read by anyone cannot be asked; it may be resident all the same (a guard that was once touched).
+  if (vma.rss_kib == 0 || !vma.has(kRead)) return Whole(vma, Owner::kUnknown);
   const bool may_be_stack = vma.has(kNoHugePage) || context.guard_below;
   if (may_be_stack && vma.size() >= kTcbWindowBytes) {
     bool live = false;
@@ -189,6 +191,7 @@ SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Mem
     split.Add(Owner::kBss, at, bss_end);
     at = bss_end;
   }
+  uint64_t arena = 0;
   uint64_t gap_start = at;
   size_t misses = 0;
   while (at < vma.end && misses < kMaxMissesPerGap) {
@@ -203,6 +206,7 @@ SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Mem
       split.Add(IsLoaderScrap(gap_start, at, context, memory) ? Owner::kRuntime : Owner::kUnknown, gap_start, at);
     }
     split.Add(piece.owner, at, at + piece.size);
+    if (piece.arena != 0) arena = piece.arena;
     at += piece.size;
     gap_start = at;
     misses = 0;
@@ -211,7 +215,9 @@ SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Mem
     const bool scrap = IsLoaderScrap(gap_start, vma.end, context, memory);
     split.Add(scrap ? Owner::kRuntime : Owner::kUnknown, gap_start, vma.end);
   }
-  return split.Finish();
+  SegmentBytes result = split.Finish();
+  result.arena = arena;
+  return result;
 }
 
 }  // namespace extmem

@@ -23,6 +23,7 @@ enum class Owner : uint8_t { kUnknown, kBss, kBrk, kArena, kMmapped, kStack, kRu
 
 struct SegmentBytes {
   uint64_t resident[static_cast<size_t>(Owner::kCount)] = {};
+  uint64_t arena = 0;  // address of a malloc_state that was seen
   bool live_thread = false;
   bool cached_thread = false;
 };

@@ -25,6 +25,7 @@ class Classifier {
 
   void Run() {
     FindLoader();
+    CheckMallocHabit();
     for (size_t i = 0; i < count_; i++) {
       const Vma& vma = vmas_[i];
       ledger_->rss_bytes += vma.rss_bytes();
@@ -171,9 +172,9 @@ class Classifier {
   void Anonymous(size_t i) {
     const Vma& vma = vmas_[i];
     if (vma.rss_kib == 0) return;
-    if (vma.has(kNoReserve) && options_.foreign_malloc_budget_bytes > foreign_malloc_bytes_) {
-      const uint64_t bytes = std::min(vma.rss_bytes(), options_.foreign_malloc_budget_bytes - foreign_malloc_bytes_);
-      foreign_malloc_bytes_ += bytes;
+    if (vma.has(kNoReserve) && malloc_budget_bytes_ > 0) {
+      const uint64_t bytes = std::min(vma.rss_bytes(), malloc_budget_bytes_);
+      malloc_budget_bytes_ -= bytes;
       Malloc(&ledger_->malloc_mmapped_bytes, bytes);
       return Add(Leaf::kUnattributed, vma.rss_bytes() - bytes);
     }
@@ -197,6 +198,7 @@ class Classifier {
     Add(Leaf::kStacks, bytes(Owner::kStack));
     Add(Leaf::kRuntime, bytes(Owner::kRuntime));
     Add(Leaf::kUnattributed, bytes(Owner::kUnknown));
+    if (segments.arena != 0) ledger_->any_arena = segments.arena;
     ledger_->live_stacks += segments.live_thread;
     ledger_->cached_stacks += segments.cached_thread;
   }
@@ -211,15 +213,24 @@ class Classifier {
     }
   }
 
+  void CheckMallocHabit() {
+    for (size_t i = 0; i < count_ && options_.malloc_block != 0; i++) {
+      const Vma& vma = vmas_[i];
+      if (options_.malloc_block < vma.start || options_.malloc_block >= vma.end) continue;
+      const bool habit = vma.name == VmaName::kNone && vma.has(kNoReserve) && !vma.has(kDontFork);
+      if (habit) malloc_budget_bytes_ = options_.malloc_budget_bytes;
+    }
+  }
+
   const Vma* vmas_;
   size_t count_;
   const ClassifyOptions& options_;
   Memory& memory_;
   Ledger* ledger_;
   Range loader_;
-  uint64_t image_end_ = 0;      // of the last ELF object seen
-  uint64_t heap_page_end_ = 0;  // of the last V8 heap page seen
-  uint64_t foreign_malloc_bytes_ = 0;
+  uint64_t image_end_ = 0;            // of the last ELF object seen
+  uint64_t heap_page_end_ = 0;        // of the last V8 heap page seen
+  uint64_t malloc_budget_bytes_ = 0;  // what a preloaded allocator may still claim
   size_t miss_budget_ = kMissBudget;
 };
 

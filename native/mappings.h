@@ -49,6 +49,7 @@ struct Ledger {
   uint64_t malloc_mmapped_bytes = 0;
   uint64_t live_stacks = 0;
   uint64_t cached_stacks = 0;
+  uint64_t any_arena = 0;  // address of some malloc_state; 0 when no thread arena was seen
 };
 
 struct Range {
@@ -59,9 +60,11 @@ struct Range {
 struct ClassifyOptions {
   const Range* own = nullptr;  // workspaces of ours
   size_t own_count = 0;
-  // A preloaded allocator maps with MAP_NORESERVE (jemalloc, mimalloc): its mappings are the `nr` ones without `dc`,
-  // up to what it says it holds. 0 under glibc, whose arenas are recognised by their headers.
-  uint64_t foreign_malloc_budget_bytes = 0;
+  // Preloaded jemalloc and mimalloc map with MAP_NORESERVE. When the mapping that holds a block fresh from malloc shows
+  // that habit, all anonymous `nr` mappings without `dc` are booked to malloc, up to what the allocator itself says it
+  // holds; the rest stays unattributed. Both 0 under glibc, whose arenas are recognised by their headers.
+  uint64_t malloc_block = 0;
+  uint64_t malloc_budget_bytes = 0;
 };
 
 void ClassifyMappings(const Vma* vmas, size_t count, const ClassifyOptions& options, Memory& memory, Ledger* ledger);

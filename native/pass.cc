@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <cstdlib>
 
 #include "allocator.h"
+#include "arena_top.h"
 #include "clock.h"
 #include "mappings.h"
 #include "own_memory.h"
@@ -17,6 +19,9 @@ namespace extmem {
 namespace {
 
 enum class Outcome { kComplete, kTruncated, kUnreadable, kStopped };
+
+// Some thread arena of glibc, once a ledger has seen one: the way into the ring of arenas, which are never freed.
+std::atomic<uint64_t> g_any_arena{0};
 
 // Text flows through a fixed buffer into the table: the text of 56 000 mappings is 40 MB and is never held.
 Outcome ReadSmaps(Workspace& workspace, const std::atomic<bool>& stop, SmapsParser* parser) {
@@ -46,19 +51,23 @@ Outcome ReadSmaps(Workspace& workspace, const std::atomic<bool>& stop, SmapsPars
 bool RunLedger(Workspace& workspace, const std::atomic<bool>& stop, double* numbers) {
   const double start_us = MonotonicUs();
   const double start_cpu_us = ThreadCpuUs();
+  ClassifyOptions options;
+  options.malloc_budget_bytes = PreloadedAllocatorBytes();
+  void* const block = options.malloc_budget_bytes > 0 ? std::malloc(64) : nullptr;
+  options.malloc_block = reinterpret_cast<uint64_t>(block);
   SmapsParser parser(workspace.table(), workspace.capacity());
   const Outcome outcome = ReadSmaps(workspace, stop, &parser);
+  std::free(block);
   if (outcome == Outcome::kStopped) return false;
   if (outcome == Outcome::kUnreadable) return true;
 
   Range own[Workspace::kMaxRanges];
-  ClassifyOptions options;
   options.own = own;
   options.own_count = Workspace::Ranges(own);
-  options.foreign_malloc_budget_bytes = ForeignMallocBudgetBytes();
   OwnMemory memory(workspace.pagemap(), workspace.pagemap_words());
   Ledger ledger;
   ClassifyMappings(workspace.table(), parser.count(), options, memory, &ledger);
+  if (ledger.any_arena != 0) g_any_arena.store(ledger.any_arena);
   // Mappings that found no room in the table are resident all the same.
   ledger.rss_bytes += parser.overflow_rss_bytes();
   ledger.pss_bytes += parser.overflow_pss_bytes();
@@ -109,8 +118,11 @@ void RunAllocator(double* numbers) {
   numbers[k_mallocAtMs] = std::floor(MonotonicUs() / 1e3);
 }
 
-void RunReclaimable(double* numbers) {
-  numbers[k_mallocReclaimableBytes] = ReadReclaimableBytes(&numbers[k_mallocReclaimableUs]);
+void RunReclaimable(Workspace& workspace, double* numbers) {
+  const double in_bins = ReadReclaimableBytes(&numbers[k_mallocReclaimableUs]);
+  OwnMemory memory(workspace.pagemap(), workspace.pagemap_words());
+  const double joining_tops = static_cast<double>(BytesJoiningTops(memory, g_any_arena.load()));
+  numbers[k_mallocReclaimableBytes] = std::isnan(in_bins) ? NAN : std::fmax(0, in_bins - joining_tops);
   numbers[k_mallocReclaimableAtMs] = std::floor(MonotonicUs() / 1e3);
 }
 
@@ -121,9 +133,9 @@ bool RunParts(uint32_t parts, Workspace& workspace, const std::atomic<bool>& sto
     if ((kFieldTable[i].part & parts) != 0) numbers[i] = NAN;
   }
   if ((parts & kQuick) != 0) RunQuick(workspace, numbers);
-  if ((parts & kAllocator) != 0) RunAllocator(numbers);
-  if ((parts & kReclaimable) != 0) RunReclaimable(numbers);
   if ((parts & kLedger) != 0 && !RunLedger(workspace, stop, numbers)) return false;
+  if ((parts & kAllocator) != 0) RunAllocator(numbers);
+  if ((parts & kReclaimable) != 0) RunReclaimable(workspace, numbers);
   return true;
 }
 
