@@ -155,7 +155,7 @@ export interface Limit {
 
 /** What the sampler itself costs. */
 export interface Cost {
-  /** CPU that the previous tick took on the main thread. */
+  /** Wall time that the previous tick took on the main thread. */
   readonly mainThreadUs: number | null;
   /** CPU of the reader thread since the previous sample. */
   readonly offThreadUs: number | null;
