@@ -15,8 +15,10 @@ constexpr uint64_t kMaxResizableReservation = 4 * kGiB;
 constexpr uint64_t kNearCodeBytes = kGiB;
 // Pages that may be looked at in vain in one pass: some 20 ms at worst, whatever the number of unknown mappings.
 constexpr size_t kMissBudget = 16384;
-// Reservations of V8 that look like a resizable buffer but are tables of its own (external pointers, code pointers).
-constexpr uint64_t kV8TableReservations[] = {512 * 1024, uint64_t{256} << 20};
+// Reservations of V8 that look like a resizable buffer but are tables of its own (external pointers, code pointers,
+// dispatch entries). From V8 13 on a large one begins with a read-only segment, and its middle may be given back.
+constexpr uint64_t kV8SmallTableBytes = 512 * 1024;
+constexpr uint64_t kV8LargeTableBytes = uint64_t{256} << 20;
 
 class Classifier {
  public:
@@ -94,6 +96,7 @@ class Classifier {
 
   void V8(size_t i) {
     const Vma& vma = vmas_[i];
+    if (vma.has(kRead) && !vma.has(kWrite) && !vma.has(kExec)) table_end_ = vma.start + kV8LargeTableBytes;
     if (vma.rss_kib == 0) return;
     if (vma.has(kExec)) return Add(Leaf::kV8Code, vma.rss_bytes());
     // The rest of a page whose header was seen: V8 may seal or discard the middle of one.
@@ -142,11 +145,10 @@ class Classifier {
   bool IsResizableBuffer(size_t i) const {
     const Vma& vma = vmas_[i];
     if (!vma.has(kWrite) || vma.size() < kWasmPageBytes) return false;
-    const uint64_t reservation = vmas_[i + 1].end - vma.start;
-    if (reservation >= kMaxResizableReservation) return false;
-    for (uint64_t table : kV8TableReservations) {
-      if (reservation == table) return false;
-    }
+    const uint64_t end = vmas_[i + 1].end;
+    const uint64_t reservation = end - vma.start;
+    if (reservation >= kMaxResizableReservation || end == table_end_) return false;
+    if (reservation == kV8SmallTableBytes || reservation == kV8LargeTableBytes) return false;
     const size_t first = i > 4 ? i - 4 : 0;
     for (size_t k = first; k < std::min(count_, i + 5); k++) {
       if (vmas_[k].has(kExec | kDontFork) && vmas_[k].start < vma.start + kNearCodeBytes) return false;
@@ -230,6 +232,7 @@ class Classifier {
   Range loader_;
   uint64_t image_end_ = 0;            // of the last ELF object seen
   uint64_t heap_page_end_ = 0;        // of the last V8 heap page seen
+  uint64_t table_end_ = 0;            // of the large table that the last read-only mapping of V8 would begin
   uint64_t malloc_budget_bytes_ = 0;  // what a preloaded allocator may still claim
   size_t miss_budget_ = kMissBudget;
 };
