@@ -18,9 +18,17 @@ const scenarios = [
   'threadsKeepBig',
   'mixedThirdFreed',
   'mixedHalfFreed',
-  'zlibCalls',
+  'zlibFlood',
   'workersGone',
 ];
+
+/**
+ * malloc_trim merges the small chunks of an arena before it looks for whole pages. Where they lie between a big free
+ * chunk and the top, all three become top, which it never gives back in the arena of a thread. Which chunks these are
+ * depends on how each worker ended, and no counter tells: the estimate is an upper bound then.
+ */
+const upperBoundOnly = new Set(['workersGone']);
+const leastShareGivenBack = 0.5;
 
 t.jobs = 2;
 for (const name of scenarios) {
@@ -28,15 +36,13 @@ for (const name of scenarios) {
     t.test(`${name} on Node ${node.major}`, { buffered: true }, async (t) => {
       const args = ['--expose-gc', `${programs}/scenarios.cjs`, name, '--trim'];
       const { after, trimmed } = await runForJson<Run>(node, args);
-      if (after.ledger === null || trimmed.ledger === null || after.malloc === null) {
-        t.fail('Expected a ledger and the allocator');
-        return;
-      }
-      const givenBackBytes = after.ledger.rssBytes - trimmed.ledger.rssBytes;
-      const estimateBytes = after.malloc.reclaimableBytes;
-      const allowedBytes = Math.max(0.15 * givenBackBytes, 2 * MiB);
-      const text = `Expected ${givenBackBytes} ± ${allowedBytes} reclaimable, received ${estimateBytes}`;
-      t.ok(estimateBytes !== null && Math.abs(estimateBytes - givenBackBytes) <= allowedBytes, text);
+      const predictedBytes = after.malloc?.reclaimableBytes ?? Number.NaN;
+      const givenBytes = (after.ledger?.rssBytes ?? Number.NaN) - (trimmed.ledger?.rssBytes ?? Number.NaN);
+      const toleranceBytes = Math.max(0.15 * givenBytes, 2 * MiB);
+      const lowBytes = givenBytes - toleranceBytes;
+      const highBytes = upperBoundOnly.has(name) ? givenBytes / leastShareGivenBack : givenBytes + toleranceBytes;
+      const text = `Expected ${lowBytes} to ${highBytes} reclaimable, received ${predictedBytes}`;
+      t.ok(predictedBytes >= lowBytes && predictedBytes <= highBytes, text);
     });
   }
 }

@@ -1,0 +1,9 @@
+// Every figure that the docs quote, in one table: `npm run bench`. About six minutes; each bench also runs alone.
+import { bench as loop } from './loop.mjs';
+import { bench as mappings } from './mappings.mjs';
+import { bench as tick } from './tick.mjs';
+import { printTable } from './trial.mjs';
+
+const rows = [];
+for (const bench of [tick, loop, mappings]) rows.push(...(await bench()));
+printTable(rows);

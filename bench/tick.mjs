@@ -1,0 +1,68 @@
+// What one tick of the sampler costs the main thread, at 50 MB and at 2 GB of RSS.
+//
+// Two independent figures: the session's own account of each tick, and the CPU time that the kernel charges to the main
+// thread, from which a run without a session, but with the same timer, is subtracted.
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { start } from 'extmem';
+import { main, median, quantile, report, trial } from './trial.mjs';
+
+const file = fileURLToPath(import.meta.url);
+const MiB = 1024 * 1024;
+const ticks = 150;
+const intervalMs = 50;
+const rounds = 3;
+
+/** Nanoseconds on a CPU; the main thread's id is the process id. */
+const mainThreadCpuUs = () =>
+  Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ')[0]) / 1000;
+
+async function child(mode, heldMiB) {
+  // Half in Buffers, half in the JS heap, as in a service of that size.
+  const buffers = Array.from({ length: heldMiB / 2 }, () => Buffer.alloc(MiB, 1));
+  const arrays = Array.from({ length: heldMiB * 64 }, () => new Array(1000).fill(1));
+  const tickUs = [];
+  let cpuUs = 0;
+  await new Promise((resolve) => {
+    let seen = -20; // The first ones compile.
+    const onTick = (us) => {
+      if (seen === 0) cpuUs = mainThreadCpuUs();
+      if (seen++ >= 0 && us !== null) tickUs.push(us);
+      if (seen === ticks) resolve();
+    };
+    if (mode === 'on') {
+      start({ interval: intervalMs, destination: 'none' }).on('sample', (sample) => onTick(sample.cost.mainThreadUs));
+      setInterval(() => {}, 1e6);
+    } else setInterval(() => onTick(null), intervalMs);
+  });
+  cpuUs = mainThreadCpuUs() - cpuUs;
+  report({
+    rssBytes: process.memoryUsage.rss(),
+    tickUs,
+    cpuPerTickUs: cpuUs / ticks,
+    held: buffers.length + arrays.length,
+  });
+}
+
+export async function bench() {
+  const rows = [];
+  for (const heldMiB of [0, 2048]) {
+    const on = [];
+    const off = [];
+    for (let round = 0; round < rounds; round++) {
+      on.push(await trial(file, ['on', heldMiB], { flags: ['--max-old-space-size=4096'] }));
+      off.push(await trial(file, ['off', heldMiB], { flags: ['--max-old-space-size=4096'] }));
+    }
+    const all = on.flatMap((result) => result.tickUs);
+    const size = `at ${Math.round(median(on.map((result) => result.rssBytes)) / MiB)} MiB RSS`;
+    const cpuUs = median(on.map((result) => result.cpuPerTickUs)) - median(off.map((result) => result.cpuPerTickUs));
+    rows.push(
+      { what: `main thread per tick ${size}`, value: `${median(all)} µs`, goal: '≤ 100 µs' },
+      { what: `… 99th percentile`, value: `${quantile(all, 0.99)} µs` },
+      { what: `… by the kernel's account, above an empty timer`, value: `${cpuUs.toFixed(0)} µs` },
+    );
+  }
+  return rows;
+}
+
+await main(import.meta.url, bench, child);

@@ -1,0 +1,80 @@
+/** What is published works where nothing is compiled: the packed tarball, installed without scripts. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { type Ended, nodes, root, run } from './plain.js';
+
+/** What official Node 20 to 26 themselves need; a binary that needs more does not load on older systems. */
+const newestGlibc = [2, 28] as const;
+
+t.before(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'extmem-'));
+  const packed = await succeed('npm', ['pack', '--ignore-scripts', '--pack-destination', directory], root);
+  const tarball = packed.stdout.trim().split('\n').at(-1) ?? '';
+  await succeed('npm', ['init', '--yes'], directory);
+  await succeed('npm', ['install', '--ignore-scripts', '--prefer-offline', `./${tarball}`], directory);
+});
+t.after(() => rmSync(directory, { recursive: true }));
+
+let directory = '';
+
+async function succeed(command: string, args: readonly string[], cwd: string): Promise<Ended> {
+  const ended = await run(command, args, { cwd });
+  if (ended.code !== 0) throw new Error(`Expected ${command} ${args.join(' ')} to succeed, received: ${ended.stderr}`);
+  return ended;
+}
+
+interface Line {
+  readonly extmem: { readonly kind: string; readonly capabilities: Readonly<Record<string, true | string>> };
+}
+
+for (const node of nodes) {
+  t.test(`installed on Node ${node.major}`, async (t) => {
+    const print = 'console.log(typeof start, snapshot().ledger.rssBytes > 0)';
+    const required = await run(node.path, ['-e', `const { start, snapshot } = require('extmem'); ${print}`], {
+      cwd: directory,
+    });
+    t.equal(required.stdout, 'function true\n', `require: ${required.stderr}`);
+    const imported = await run(
+      node.path,
+      ['--input-type=module', '-e', `import { start, snapshot } from 'extmem'; ${print}`],
+      { cwd: directory },
+    );
+    t.equal(imported.stdout, 'function true\n', `import: ${imported.stderr}`);
+
+    const started = await run(node.path, ['-e', "require('extmem').start()"], { cwd: directory });
+    t.equal(started.code, 0);
+    const lines = started.stderr.trimEnd().split('\n');
+    const first = (JSON.parse(lines[0] ?? 'null') as Line).extmem;
+    t.equal(first.kind, 'start');
+    t.equal(first.capabilities['addon'], true);
+
+    const preloaded = await run(node.path, ['--require', 'extmem/register', '-e', '0'], { cwd: directory });
+    t.match(preloaded.stderr, /"kind":"start"/);
+
+    const doctor = await run(node.path, ['node_modules/.bin/extmem', 'doctor'], { cwd: directory });
+    t.equal(doctor.code, 0, doctor.stderr);
+    t.match(doctor.stdout, /ledger/);
+  });
+}
+
+t.test('npx extmem doctor', async (t) => {
+  const doctor = await run('npx', ['extmem', 'doctor'], { cwd: directory });
+  t.equal(doctor.code, 0, doctor.stderr);
+  t.match(doctor.stdout, /ledger/);
+});
+
+t.test('the binary needs no newer glibc than Node itself', (t) => {
+  const folder = join(directory, 'node_modules', 'extmem', 'prebuilds', 'linux-x64');
+  const binaries = readdirSync(folder).filter((name) => name.endsWith('.node'));
+  t.ok(binaries.length > 0);
+  for (const name of binaries) {
+    const needed = readFileSync(join(folder, name), 'latin1').matchAll(/GLIBC_(\d+)\.(\d+)/g);
+    for (const [version, major, minor] of needed) {
+      const fits = Number(major) === newestGlibc[0] && Number(minor) <= newestGlibc[1];
+      t.ok(fits, `${name} needs ${version}`);
+    }
+  }
+  t.end();
+});
