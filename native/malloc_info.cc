@@ -47,13 +47,14 @@ void MallocInfoParser::Line(const char* begin, const char* end) {
   if (Contains(begin, end, "<heap ")) {
     in_heap_ = true;
     main_heap_ = Contains(begin, end, "nr=\"0\"");
-    heap_rest_bytes_ = heap_bins_bytes_ = 0;
+    heap_rest_bytes_ = heap_fast_bytes_ = heap_bins_bytes_ = 0;
   } else if (Contains(begin, end, "</heap>")) {
     CloseHeap();
   } else if (Contains(begin, end, "</malloc>")) {
     info_.complete = true;
   } else if (in_heap_) {
     if (Contains(begin, end, "<size ") || Contains(begin, end, "<unsorted ")) Bin(begin, end);
+    if (Contains(begin, end, "type=\"fast\"")) heap_fast_bytes_ = Attribute(begin, end, " size=\"");
     if (Contains(begin, end, "type=\"rest\"")) heap_rest_bytes_ = Attribute(begin, end, " size=\"");
   } else if (Contains(begin, end, "<total type=\"mmap\"")) {
     info_.mmapped_bytes = Attribute(begin, end, " size=\"");
@@ -74,7 +75,8 @@ void MallocInfoParser::Bin(const char* begin, const char* end) {
 
 void MallocInfoParser::CloseHeap() {
   // In no bin, but in "rest": the top chunk. Only the main arena's is given back by a trim.
-  if (main_heap_) info_.reclaimable_bytes += Minus(Minus(heap_rest_bytes_, heap_bins_bytes_), kPageBytes);
+  const uint64_t top = Minus(heap_rest_bytes_, Minus(heap_bins_bytes_, heap_fast_bytes_));
+  if (main_heap_) info_.reclaimable_bytes += Minus(top, kPageBytes);
   in_heap_ = main_heap_ = false;
 }
 

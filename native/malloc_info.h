@@ -46,7 +46,8 @@ class MallocInfoParser {
   bool in_heap_ = false;
   bool main_heap_ = false;
   uint64_t heap_rest_bytes_ = 0;
-  uint64_t heap_bins_bytes_ = 0;
+  uint64_t heap_fast_bytes_ = 0;
+  uint64_t heap_bins_bytes_ = 0;  // fastbins have rows among the sizes too
   uint64_t free_bytes_ = 0;
   MallocInfo info_;
 };

@@ -12,7 +12,6 @@ namespace {
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kWasmPageBytes = 64 * 1024;
 constexpr uint64_t kMaxResizableReservation = 4 * kGiB;
-constexpr uint64_t kNearCodeBytes = kGiB;
 // Pages that may be looked at in vain in one pass: some 20 ms at worst, whatever the number of unknown mappings.
 constexpr size_t kMissBudget = 16384;
 // Reservations of V8 that look like a resizable buffer but are tables of its own (external pointers, code pointers,
@@ -148,12 +147,7 @@ class Classifier {
     const uint64_t end = vmas_[i + 1].end;
     const uint64_t reservation = end - vma.start;
     if (reservation >= kMaxResizableReservation || end == table_end_) return false;
-    if (reservation == kV8SmallTableBytes || reservation == kV8LargeTableBytes) return false;
-    const size_t first = i > 4 ? i - 4 : 0;
-    for (size_t k = first; k < std::min(count_, i + 5); k++) {
-      if (vmas_[k].has(kExec | kDontFork) && vmas_[k].start < vma.start + kNearCodeBytes) return false;
-    }
-    return true;
+    return reservation != kV8SmallTableBytes && reservation != kV8LargeTableBytes;
   }
 
   bool IsV8WithoutFlags(size_t i) {
