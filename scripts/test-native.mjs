@@ -1,0 +1,69 @@
+// Builds the C++ unit tests with g++ (or $CXX) and runs them under ASan and UBSan, and the reader's under TSan too:
+// npm run test:native. Needs nothing but the compiler; objects are kept in build-native/ and rebuilt when older.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nodeHeaders } from './node-headers.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const gyp = readFileSync(join(root, 'binding.gyp'), 'utf8');
+const core = [...gyp.matchAll(/native\/[a-z0-9_]+\.cc/g)]
+  .map(([path]) => path)
+  .filter((path) => !['native/addon.cc', 'native/declaration.cc'].includes(path));
+const headers = ['native', 'test/native'].flatMap((folder) =>
+  readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.h'))
+    .map((name) => join(folder, name)),
+);
+const fixtures = readdirSync(join(root, 'test/fixtures/smaps')).map((name) => join('test/fixtures/smaps', name));
+
+const variants = [
+  { name: 'asan', sanitize: 'address,undefined', tests: ['smaps', 'malloc_info', 'mappings', 'arena_top', 'reader'] },
+  { name: 'tsan', sanitize: 'thread', tests: ['reader'] },
+];
+
+const compiler = process.env.CXX ?? 'g++';
+const modified = (path) => statSync(join(root, path)).mtimeMs;
+const newestHeader = Math.max(...headers.map(modified));
+
+function run(command, args) {
+  const ended = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
+  if (ended.error !== undefined) throw ended.error;
+  return ended;
+}
+
+function compile(source, folder, flags) {
+  const object = join(folder, `${basename(source, '.cc')}.o`);
+  const fresh = existsSync(join(root, object)) && modified(object) > Math.max(modified(source), newestHeader);
+  if (!fresh) {
+    const ended = run(compiler, [...flags, '-Inative', '-isystem', nodeHeaders(), '-c', source, '-o', object]);
+    if (ended.status !== 0) throw new Error(`Expected ${source} to compile, received:\n${ended.stderr}`);
+  }
+  return object;
+}
+
+// TSan needs its shadow at fixed addresses; with much address randomisation it may not get it.
+const withoutRandomAddresses = run('setarch', ['-R', 'true']).status === 0 ? ['setarch', '-R'] : [];
+
+let failures = 0;
+for (const { name, sanitize, tests } of variants) {
+  const folder = join('build-native', name);
+  mkdirSync(join(root, folder), { recursive: true });
+  const flags = ['-std=c++17', '-g', '-O1', '-Wall', '-Wextra', `-fsanitize=${sanitize}`, '-fno-sanitize-recover=all'];
+  const objects = [...core, 'test/native/uv_by_pthread.cc'].map((source) => compile(source, folder, flags));
+  for (const test of tests) {
+    const main = compile(`test/native/${test}_test.cc`, folder, flags);
+    const program = join(folder, test);
+    const linked = run(compiler, [...flags, main, ...objects, '-o', program, '-lpthread', '-ldl']);
+    if (linked.status !== 0) throw new Error(`Expected ${test} to link, received:\n${linked.stderr}`);
+    const prefix = name === 'tsan' ? withoutRandomAddresses : [];
+    const [command, ...args] = [...prefix, join(root, program), ...fixtures];
+    const ended = run(command, args);
+    const ok = ended.status === 0;
+    if (!ok) failures++;
+    console.log(`${ok ? 'ok' : 'not ok'} ${test} (${name}): ${ended.stdout.trim()}`);
+    if (!ok) console.log(ended.stderr.trim());
+  }
+}
+process.exitCode = failures === 0 ? 0 : 1;

@@ -1,0 +1,12 @@
+/** The C++ unit tests, each program under its sanitizers. */
+import { join } from 'node:path';
+import t from 'tap';
+import { root, run } from './plain.js';
+
+t.test('C++ unit tests pass under ASan, UBSan and TSan', { timeout: 600_000 }, async (t) => {
+  const ended = await run(process.execPath, [join(root, 'scripts', 'test-native.mjs')]);
+  const lines = ended.stdout.split('\n').filter((line) => /^(not )?ok /.test(line));
+  for (const line of lines) t.match(line, /^ok .*: \d+ passed, 0 failed$/);
+  t.equal(lines.length, 6, 'five programs under ASan and UBSan, one of them under TSan');
+  t.equal(ended.code, 0, ended.stdout + ended.stderr);
+});
