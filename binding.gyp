@@ -12,6 +12,7 @@
             "native/declaration.cc",
             "native/elf_bss.cc",
             "native/isolate_table.cc",
+            "native/libstdcxx_floor.cc",
             "native/malloc_info.cc",
             "native/mappings.cc",
             "native/own_memory.cc",
