@@ -63,7 +63,11 @@ test('a container that mounts only its own part of a v1 hierarchy', async (t) =>
 });
 
 test('no limit, or one beyond the machine: physical memory', async (t) => {
-  const none = limitOf({ '/proc/self/cgroup': '0::/a\n', '/proc/self/mountinfo': v2Mount, '/sys/fs/cgroup/a/memory.max': 'max\n' });
+  const none = limitOf({
+    '/proc/self/cgroup': '0::/a\n',
+    '/proc/self/mountinfo': v2Mount,
+    '/sys/fs/cgroup/a/memory.max': 'max\n',
+  });
   t.match(none, { bytes: 16 * GiB, source: 'physical', usedBytes: 6 * GiB });
   const beyond = limitOf({
     '/proc/self/cgroup': '0::/a\n',
@@ -93,8 +97,21 @@ test('parsers take any text and never give a number that is none', async (t) => 
   const noise = fc.oneof(
     fc.string(),
     fc.string({ unit: 'binary' }),
-    fc.constantFrom('0::', '0::/../../..', '1:memory:', '\n\n', '-1', '0x10', '1e400', '99999999999999999999999', 'MemTotal: -5 kB', 'anon \u0000'),
-    fc.array(fc.constantFrom('anon', ' ', '\n', ':', '/', '0', '18446744073709551615', ' - cgroup2 ', 'kB')).map((parts) => parts.join('')),
+    fc.constantFrom(
+      '0::',
+      '0::/../../..',
+      '1:memory:',
+      '\n\n',
+      '-1',
+      '0x10',
+      '1e400',
+      '99999999999999999999999',
+      'MemTotal: -5 kB',
+      'anon \u0000',
+    ),
+    fc
+      .array(fc.constantFrom('anon', ' ', '\n', ':', '/', '0', '18446744073709551615', ' - cgroup2 ', 'kB'))
+      .map((parts) => parts.join('')),
   );
   fc.assert(
     fc.property(noise, noise, noise, (a, b, c) => {

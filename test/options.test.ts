@@ -78,7 +78,10 @@ test('an unknown option names the nearest one', async (t) => {
 });
 
 test('a malformed variable is a problem, not an exception, and the default holds', async (t) => {
-  const { options, problems } = resolveOptions({}, { EXTMEM_INTERVAL: 'soon', EXTMEM_INTERVALL: '1s', EXTMEM_DEST: '' });
+  const { options, problems } = resolveOptions(
+    {},
+    { EXTMEM_INTERVAL: 'soon', EXTMEM_INTERVALL: '1s', EXTMEM_DEST: '' },
+  );
   t.equal(options.intervalMs, 10_000);
   t.equal(options.destination, 'stderr');
   t.same(

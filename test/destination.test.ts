@@ -1,0 +1,155 @@
+/** Destinations that fail: nothing reaches the host, and what was lost is counted. */
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { parseLine } from '../lib/recording.js';
+import { nodes, root, run } from './plain.js';
+
+const node = nodes[0]?.path ?? process.execPath;
+const prelude = `const extmem = require(${JSON.stringify(root)});`;
+
+function directory(t: { teardown(call: () => void): void }): string {
+  const path = mkdtempSync(join(tmpdir(), 'extmem-destination-'));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+const kindsIn = (file: string) =>
+  readFileSync(file, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((text) => parseLine(text)?.record.kind);
+
+test('a file is created for its owner only, and appended to', async (t) => {
+  const file = join(directory(t), 'out.ndjson');
+  const source = `${prelude} extmem.start({ destination: ${JSON.stringify(file)}, interval: '1h' }).stop()`;
+  await run(node, ['-e', source]);
+  await run(node, ['-e', source]);
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  t.same(kindsIn(file), ['start', 'stop', 'start', 'stop']);
+});
+
+test('a file that cannot be opened: an error in code, a warning in the preload', async (t) => {
+  const file = join(directory(t), 'missing', 'out.ndjson');
+  const { stdout } = await run(node, [
+    '-e',
+    `${prelude} try { extmem.start({ destination: ${JSON.stringify(file)} }) } catch (error) { console.log(error.code, error.message) }
+     extmem.start({ destination: 'none' }).stop(); console.log('and again')`,
+  ]);
+  t.match(stdout, /^ERR_EXTMEM_DESTINATION Expected destination .*missing.* to be writable, received "ENOENT/);
+  t.match(stdout, /and again\n$/, 'the failed start left nothing behind');
+  const preload = await run(node, ['--require', join(root, 'dist', 'register.js'), '-e', 'console.log("ran")'], {
+    env: { EXTMEM_DEST: file },
+  });
+  t.equal(preload.stdout, 'ran\n');
+  t.equal(preload.code, 0);
+  t.match(preload.stderr, /\[ERR_EXTMEM_DESTINATION\] ExtmemWarning: extmem did not start as configured/);
+});
+
+test('a descriptor that is not open is an error that says so', async (t) => {
+  const { stdout } = await run(node, [
+    '-e',
+    `${prelude} try { extmem.start({ destination: 977 }) } catch (error) { console.log(error.message) }`,
+  ]);
+  t.match(stdout, /^Expected destination 977 to be writable, received "EBADF/);
+});
+
+test('a full disk: the program goes on, and the count of lost lines is there', async (t) => {
+  const { stdout, code } = await run(node, [
+    '-e',
+    `${prelude}
+     const session = extmem.start({ destination: '/dev/full', interval: '1h' });
+     for (let i = 0; i < 200; i++) session.sample();
+     session.stop();
+     console.log('alive');`,
+  ]);
+  t.equal(code, 0);
+  t.equal(stdout, 'alive\n');
+});
+
+test('a pipe that nobody reads costs lines, not the event loop; the count stands on the next line', async (t) => {
+  // 400 lines of 2 KB against a pipe of 64 KiB and 256 KiB of ours: some must be lost before the reader wakes up.
+  const { stdout, code } = await run('/bin/bash', [
+    '-c',
+    `mkfifo "$1/pipe"; exec 3<>"$1/pipe"; exec "$2" -e '${prelude}
+       const session = extmem.start({ destination: 3, interval: "1h" });
+       for (let i = 0; i < 400; i++) session.sample();
+       console.log("not blocked");
+       const reader = require("node:child_process").spawn("cat", { stdio: [3, "pipe", "inherit"] });
+       let text = "";
+       reader.stdout.on("data", (data) => {
+         text += data;
+         const counts = [...text.matchAll(/"lostLines":(\\d+)/g)].map((match) => Number(match[1]));
+         if (Math.max(...counts) > 0) { reader.kill(); clearInterval(writing); console.log("counted"); }
+       });
+       const writing = setInterval(() => session.sample(), 10);'`,
+    'bash',
+    directory(t),
+    node,
+  ]);
+  t.equal(code, 0);
+  t.equal(stdout, 'not blocked\ncounted\n');
+});
+
+test('a reader that goes away (EPIPE) is not noticed by the program', async (t) => {
+  const { stdout, stderr } = await run('/bin/bash', [
+    '-c',
+    `{ "$1" -e '${prelude}
+        const session = extmem.start({ destination: "stdout", interval: "1h" });
+        setTimeout(() => { for (let i = 0; i < 50; i++) session.sample(); session.stop(); console.error("done"); }, 100);'
+      echo "code $?" >&2; } | head -c 1`,
+    'bash',
+    node,
+  ]);
+  t.equal(stdout.length, 1);
+  t.match(stderr, /done\ncode 0\n/);
+});
+
+test('rotation: a SIGHUP that the program handles reopens the file, and one that it does not still ends it', async (t) => {
+  const path = directory(t);
+  const file = join(path, 'out.ndjson');
+  const { stdout } = await run(node, [
+    '-e',
+    `${prelude}
+     const fs = require('node:fs');
+     process.on('SIGHUP', () => setImmediate(() => { session.sample(); session.stop(); console.log('handled'); clearInterval(hold); }));
+     const session = extmem.start({ destination: ${JSON.stringify(file)}, interval: '1h' });
+     session.sample();
+     fs.renameSync(${JSON.stringify(file)}, ${JSON.stringify(`${file}.1`)});
+     const hold = setInterval(() => {}, 1000);
+     process.kill(process.pid, 'SIGHUP');`,
+  ]);
+  t.equal(stdout, 'handled\n');
+  t.same([...new Set(kindsIn(`${file}.1`))], ['start', 'sample']);
+  t.same(kindsIn(file).slice(-2), ['sample', 'stop']);
+  const ended = await run(node, [
+    '-e',
+    `${prelude}
+     const session = extmem.start({ destination: ${JSON.stringify(file)}, interval: '1h' });
+     session.sample();
+     setInterval(() => {}, 1000);
+     process.kill(process.pid, 'SIGHUP');`,
+  ]);
+  t.equal(ended.signal, 'SIGHUP');
+});
+
+test('callbacks, streams and loggers that throw are counted, not thrown on', async (t) => {
+  const { stdout, code } = await run(node, [
+    '-e',
+    `${prelude}
+     const { Writable } = require('node:stream');
+     const failing = new Writable({ write(chunk, encoding, done) { done(new Error('full')) } });
+     const lines = [];
+     let first = true;
+     const targets = [() => { throw new Error('no') }, failing, { info() { throw new Error('no') }, warn() {} },
+       (line) => { if (first) { first = false; throw new Error('once'); } lines.push(JSON.parse(line)); }];
+     for (const destination of targets) {
+       const session = extmem.start({ destination, interval: '1h' });
+       session.sample(); session.sample(); session.stop();
+     }
+     setTimeout(() => console.log(lines.map((line) => line.extmem.lostLines).join()), 50);`,
+  ]);
+  t.equal(code, 0);
+  t.equal(stdout, '1,1,1\n');
+});
