@@ -94,7 +94,7 @@ function glibcVersion(): string | null {
 
 export function diagnose(native: Native): Diagnosis {
   const source = findLimit(readText);
-  const limit = readLimit(source, source.files.map(readText), null, process.memoryUsage.rss());
+  const limit = readLimit(source, source.files.map(readText), null, null);
   const allocator = native.binding?.allocator() ?? 'unknown';
   const heapLimitBytes = getHeapStatistics().heap_size_limit;
   return {

@@ -17,8 +17,18 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 /** A sample as far as readers rely on it; keys that older or newer versions lack or add do not matter. */
 function isSample(record: Record<string, unknown>): boolean {
   const { ledger, malloc, v8, external, process: counts } = record;
-  if (typeof record['rssBytes'] !== 'number' || !isObject(v8) || !isObject(external) || !isObject(counts)) return false;
-  if (typeof v8['heapUsedBytes'] !== 'number' || typeof external['arrayBuffersBytes'] !== 'number') return false;
+  if (
+    (typeof record['rssBytes'] !== 'number' && record['rssBytes'] !== null) ||
+    !isObject(v8) ||
+    !isObject(external) ||
+    !isObject(counts)
+  )
+    return false;
+  if (
+    typeof v8['heapUsedBytes'] !== 'number' ||
+    (typeof external['arrayBuffersBytes'] !== 'number' && external['arrayBuffersBytes'] !== null)
+  )
+    return false;
   if (typeof external['externalBytes'] !== 'number') return false;
   if (malloc !== null && !isObject(malloc)) return false;
   if (ledger === null) return true;

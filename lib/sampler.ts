@@ -8,7 +8,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Binding } from './binding.js';
 import type { GcWatch } from './gc.js';
-import { readExternal, readHeap } from './heap.js';
+import { readExternal, readHeap, readOutside } from './heap.js';
 import { readIsolates } from './isolates.js';
 import { composeLedger } from './ledger.js';
 import { findLimit, type LimitSource, type ReadText, readLimit } from './limit.js';
@@ -132,20 +132,20 @@ export class Sampler {
   /** A Sample from the latest pass and from V8's counters now. @param mainThreadUs cost of the previous tick. */
   compose(mainThreadUs: number | null): Sample {
     const nowMs = monotonicMs();
-    const memory = process.memoryUsage();
+    const outside = readOutside();
     const pass = this.#reader?.read() ?? null;
     const isolates = this.#binding === null ? [] : readIsolates(this.#binding, nowMs);
     const v8: V8Heap = { ...readHeap(), gc: this.#gc?.take() ?? null, afterMajorGc: this.#gc?.afterMajor() ?? null };
     const ledger = pass === null ? null : composeLedger(pass, nowMs);
-    const external = readExternal(this.#binding, memory, ledger?.leafBytes.wasm ?? null);
-    const otherArrayBuffersBytes = isolates.reduce((total, isolate) => total + isolate.arrayBuffersBytes, 0);
+    const external = readExternal(this.#binding, outside, ledger?.leafBytes.wasm ?? null);
+    const otherArrayBuffersBytes = isolates.reduce((total, isolate) => total + (isolate.arrayBuffersBytes ?? 0), 0);
     if (pass !== null) this.#tellPaces(pass);
     const malloc =
       pass === null
         ? null
         : (this.#malloc?.compose(pass, nowMs, external, v8, otherArrayBuffersBytes, this.#allocatorStopped()) ?? null);
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
-    const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? memory.rss;
+    const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
     return {
       seq: this.#seq++,
       rssBytes,
