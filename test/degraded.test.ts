@@ -1,4 +1,5 @@
 /** What is missing is said, and everything else works: no addon, no /proc, no permission. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,13 +32,13 @@ for (const node of nodes) {
     const ended = await run(node.path, ['-e', program], { env: { EXTMEM_PREBUILD: broken } });
     t.equal(ended.code, 0);
     const { capabilities, sample } = said(ended.stdout);
-    t.match(capabilities['addon'], /^the addon does not load: .*broken\.node: .*; rebuild it/);
+    t.match(capabilities.addon, /^the addon does not load: .*broken\.node: .*; rebuild it/);
     t.equal(sample.ledger, null);
     t.equal(sample.malloc, null);
     t.equal(sample.external.declaredBytes, null);
     t.equal(sample.process.threads, null);
     t.ok((sample.process.fdCount ?? 0) >= 3);
-    t.ok(sample.rssBytes > 1e7);
+    t.ok((sample.rssBytes ?? 0) > 1e7);
     t.ok(sample.v8.heapUsedBytes > 1e6);
     t.ok((sample.limit.bytes ?? 0) > 0);
   });
@@ -48,7 +49,7 @@ test('the permission model: without --allow-addons the reason names the flag', a
   const ended = await run(node24?.path ?? '', ['--permission', '--allow-fs-read=*', '-e', program]);
   t.equal(ended.code, 0);
   const { capabilities, sample } = said(ended.stdout);
-  t.match(capabilities['addon'], /--allow-addons/);
+  t.match(capabilities.addon, /--allow-addons/);
   t.equal(sample.ledger, null);
   t.ok(sample.v8.heapUsedBytes > 1e6);
 });
@@ -62,7 +63,11 @@ test('the permission model without any reading: still no exception', async (t) =
   t.equal(sample.process.fdCount, null);
 });
 
-test('no /proc: numbers of the kernel are unknown, not zero', async (t) => {
+const canUnshare = spawnSync('unshare', ['--mount', 'true']).status === 0;
+
+test('no /proc: numbers of the kernel are unknown, not zero', {
+  skip: canUnshare ? false : 'no mount namespace can be made here',
+}, async (t) => {
   const node = nodes[0]?.path ?? '';
   const hidden = await run('unshare', [
     '--mount',
@@ -74,13 +79,9 @@ test('no /proc: numbers of the kernel are unknown, not zero', async (t) => {
     node,
     program,
   ]);
-  if (hidden.code !== 0 && /unshare|mount/.test(hidden.stderr)) {
-    t.skip(`no mount namespace can be made here: ${hidden.stderr.trim()}`);
-    return;
-  }
   t.equal(hidden.code, 0, hidden.stderr);
   const { capabilities, sample } = said(hidden.stdout);
-  t.match(capabilities['ledger'], /^\/proc\/self\/smaps cannot be read/);
+  t.match(capabilities.ledger, /^\/proc\/self\/smaps cannot be read/);
   t.equal(sample.ledger, null);
   t.equal(sample.process.threads, null);
   t.equal(sample.process.fdCount, null);

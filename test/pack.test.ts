@@ -48,7 +48,7 @@ for (const node of nodes) {
     const lines = started.stderr.trimEnd().split('\n');
     const first = (JSON.parse(lines[0] ?? 'null') as Line).extmem;
     t.equal(first.kind, 'start');
-    t.equal(first.capabilities['addon'], true);
+    t.equal(first.capabilities.addon, true);
 
     const preloaded = await run(node.path, ['--require', 'extmem/register', '-e', '0'], { cwd: directory });
     t.match(preloaded.stderr, /"kind":"start"/);

@@ -110,7 +110,7 @@ async function check(t: Test, node: Node, program: Program) {
   if (program.preload === 'import') preloadArgs = ['--import', pathToFileURL(register).href];
   if (program.preload === 'NODE_OPTIONS') {
     preloadArgs = [];
-    env['NODE_OPTIONS'] = `--require ${register}`;
+    env.NODE_OPTIONS = `--require ${register}`;
   }
 
   const plain = await start(node, program, {}, []);
