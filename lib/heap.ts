@@ -1,9 +1,8 @@
 /** V8's own account of this isolate, and the counters of what JavaScript holds outside its heap. */
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import type { Binding } from './binding.js';
+import type { GcWatch } from './gc.js';
 import type { External, HeapSpace, V8Heap } from './sample.js';
-
-export type HeapNumbers = Omit<V8Heap, 'gc' | 'afterMajorGc'>;
 
 /** What of process.memoryUsage() V8's heap statistics do not tell. */
 export interface Outside {
@@ -23,7 +22,7 @@ export function readOutside(): Outside {
 }
 
 /** Committed and used bytes of this isolate. 10 to 20 µs, whatever the size of the heap. */
-export function readHeap(): HeapNumbers {
+export function readHeap(collections: GcWatch | null): V8Heap {
   const heap = getHeapStatistics();
   const spaces: Record<string, HeapSpace> = {};
   for (const space of getHeapSpaceStatistics()) {
@@ -43,6 +42,8 @@ export function readHeap(): HeapNumbers {
     nativeContexts: heap.number_of_native_contexts,
     detachedContexts: heap.number_of_detached_contexts,
     spaces,
+    gc: collections?.take() ?? null,
+    afterMajorGc: collections?.afterMajor() ?? null,
   };
 }
 

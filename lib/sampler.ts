@@ -15,7 +15,7 @@ import { findLimit, type LimitSource, type ReadText, readLimit } from './limit.j
 import { MallocAccount } from './malloc.js';
 import { Pace } from './pace.js';
 import { known, monotonicMs, type Pass, PassReader } from './pass.js';
-import type { ProcessNumbers, Sample, V8Heap } from './sample.js';
+import type { ProcessNumbers, Sample } from './sample.js';
 
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. */
 const slowestAllocatorCallUs = 20_000;
@@ -135,7 +135,7 @@ export class Sampler {
     const outside = readOutside();
     const pass = this.#reader?.read() ?? null;
     const isolates = this.#binding === null ? [] : readIsolates(this.#binding, nowMs);
-    const v8: V8Heap = { ...readHeap(), gc: this.#gc?.take() ?? null, afterMajorGc: this.#gc?.afterMajor() ?? null };
+    const v8 = readHeap(this.#gc);
     const ledger = pass === null ? null : composeLedger(pass, nowMs);
     const external = readExternal(this.#binding, outside, ledger?.leafBytes.wasm ?? null);
     const otherArrayBuffersBytes = isolates.reduce((total, isolate) => total + (isolate.arrayBuffersBytes ?? 0), 0);
