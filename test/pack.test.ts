@@ -8,6 +8,8 @@ import { type Ended, nodes, root, run } from './plain.js';
 /** What official Node 20 to 26 themselves need; a binary that needs more does not load on older systems. */
 const newestGlibc = [2, 28] as const;
 
+let directory = '';
+
 t.before(async () => {
   directory = mkdtempSync(join(tmpdir(), 'extmem-'));
   const packed = await succeed('npm', ['pack', '--ignore-scripts', '--pack-destination', directory], root);
@@ -16,8 +18,6 @@ t.before(async () => {
   await succeed('npm', ['install', '--ignore-scripts', '--prefer-offline', `./${tarball}`], directory);
 });
 t.after(() => rmSync(directory, { recursive: true }));
-
-let directory = '';
 
 async function succeed(command: string, args: readonly string[], cwd: string): Promise<Ended> {
   const ended = await run(command, args, { cwd });
