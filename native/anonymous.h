@@ -23,21 +23,25 @@ enum class Owner : uint8_t { kUnknown, kBss, kBrk, kArena, kMmapped, kStack, kRu
 
 struct SegmentBytes {
   uint64_t resident[static_cast<size_t>(Owner::kCount)] = {};
-  uint64_t arena = 0;  // address of a malloc_state that was seen
+  uint64_t chunk_bytes = 0;  // virtual size of the mmapped chunks found
+  uint64_t arena = 0;        // address of a malloc_state that was seen
   bool live_thread = false;
   bool cached_thread = false;
 };
+
+// How many pages in a row are looked at in vain before the rest of a mapping is given up. A megabyte that nobody knows
+// costs 64 reads, not 256. The deep search gets past strangers of 16 MiB that were merged between chunks.
+constexpr size_t kShallowMisses = 64;
+constexpr size_t kDeepMisses = 4096;
 
 struct AnonymousContext {
   uint64_t bss_end = 0;       // end of the image of the object mapped right below, or 0
   bool guard_below = false;   // a ---p mapping ends where this one starts
   uint64_t loader_start = 0;  // image of ld.so
   uint64_t loader_end = 0;
+  size_t misses_per_gap = kShallowMisses;
   size_t* miss_budget = nullptr;  // pages that may still be looked at in vain during this pass
 };
-
-// A mapping of a megabyte that nobody knows costs 64 reads, not 256; a big one no more than that.
-constexpr size_t kMaxMissesPerGap = 64;
 
 // Splits the resident bytes of `vma` among owners; their sum is vma.rss_bytes() exactly.
 SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Memory& memory);
