@@ -5,7 +5,9 @@
 namespace extmem {
 namespace {
 
-constexpr uint64_t kArenaAlignment = uint64_t{64} << 20;
+// Heaps of thread arenas are 64 MiB apart, with the tunable glibc.malloc.hugetlb=2 four huge pages.
+constexpr uint64_t kArenaAlignment = uint64_t{8} << 20;
+constexpr uint64_t kMaxArenaHeapBytes = uint64_t{64} << 20;
 constexpr uint64_t kMinMmappedChunkBytes = 64 * 1024;  // M_MMAP_THRESHOLD may be lowered, but hardly below
 constexpr uint64_t kChunkFlags = 7;
 constexpr uint64_t kPrevInUse = 1;
@@ -101,7 +103,7 @@ uint64_t ArenaHeapBytes(const uint64_t* page, uint64_t at, uint64_t end) {
   if (at % kArenaAlignment != 0) return 0;
   const uint64_t arena = page[0], size = page[2], writable = page[3];
   const bool arena_near_heap_start = arena != 0 && arena % kArenaAlignment < kPageBytes && arena % 16 == 0;
-  if (!arena_near_heap_start || size == 0 || size > writable || writable > kArenaAlignment) return 0;
+  if (!arena_near_heap_start || size == 0 || size > writable || writable > kMaxArenaHeapBytes) return 0;
   if (writable % kPageBytes != 0) return 0;
   return std::min(writable, end - at);
 }

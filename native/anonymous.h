@@ -3,7 +3,7 @@
 // The kernel merges neighbours with equal flags, so a mapping is not an allocation: a segment walk goes from piece to
 // piece. Layout facts (x86-64, glibc 2.26-2.42, unchanged since tcache came):
 //
-//   thread arena    64 MiB aligned heap_info {ar_ptr, prev, size, mprotect_size}; size <= mprotect_size = the rw part
+//   thread arena    aligned heap_info (64 MiB) {ar_ptr, prev, size, mprotect_size}; size <= mprotect_size = the rw part
 //   mmapped chunk   {prev_size, size | 2}: bit 1 is IS_MMAPPED; size + prev_size is a multiple of the page. An aligned
 //                   allocation has its header prev_size bytes into the first page
 //   main arena      grown by mmap when brk is blocked: first chunk {?, size | 1}, PREV_INUSE only, chain of sizes
