@@ -17,7 +17,8 @@ import { Pace } from './pace.js';
 import { known, monotonicMs, type Pass, PassReader } from './pass.js';
 import type { ProcessNumbers, Sample } from './sample.js';
 
-/** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. */
+/** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
+ * busy machine preempted one call says nothing of the next. */
 const slowestAllocatorCallUs = 20_000;
 /** malloc_info costs about 1.3 × mallinfo2: not asked for when that alone came near the limit. */
 const slowestBeforeMallocInfoUs = 10_000;
@@ -99,7 +100,7 @@ export class Sampler {
   }
 
   #tellPaces(pass: Pass): void {
-    this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerWallUs);
+    this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerCpuUs);
     this.#allocatorPace.ran(pass.mallocAtMs, pass.mallocCallUs);
     this.#reclaimablePace.ran(pass.mallocReclaimableAtMs, pass.mallocReclaimableUs);
   }
