@@ -72,6 +72,7 @@ export class MallocAccount {
     const buffersBytes =
       external.arrayBuffersBytes === null ? null : external.arrayBuffersBytes + otherArrayBuffersBytes;
     const reclaimable = known(pass.mallocReclaimableBytes);
+    const reclaimableAgeMs = reclaimable === null ? null : Math.max(0, Math.round(nowMs - pass.mallocReclaimableAtMs));
     const retainedBytes = this.#difference?.retainedBytes ?? null;
     return {
       allocator: this.#allocator,
@@ -81,6 +82,7 @@ export class MallocAccount {
       retainedBytes,
       reclaimableBytes:
         reclaimable === null || retainedBytes === null ? reclaimable : Math.min(reclaimable, retainedBytes),
+      reclaimableAgeMs,
       untouchedBytes: this.#difference?.untouchedBytes ?? null,
       buffersBytes: inUseBytes === null || buffersBytes === null ? null : Math.min(buffersBytes, inUseBytes),
       nativeBytes:

@@ -70,6 +70,8 @@ export interface Malloc {
   readonly retainedBytes: number | null;
   /** The part of `retainedBytes` that a trim would give back to the system. An estimate from bin sizes. */
   readonly reclaimableBytes: number | null;
+  /** Age of that estimate: it is paced apart from the other counters. */
+  readonly reclaimableAgeMs: number | null;
   /** In use, but never touched, so not resident. */
   readonly untouchedBytes: number | null;
   /** The part in use that backs ArrayBuffers and Buffers of this isolate. */

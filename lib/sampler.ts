@@ -92,11 +92,16 @@ export class Sampler {
    * that has shown what a walk costs, or one tick could freeze the loop twice. 0 when there are none.
    */
   followUpParts(): number {
+    const cheap = this.#reclaimableWhenCheap();
+    return cheap !== 0 && this.#reclaimablePace.permits(monotonicMs()) ? cheap : 0;
+  }
+
+  #reclaimableWhenCheap(): number {
     const pass = this.#reader?.read();
-    if (pass === undefined) return 0;
+    if (pass === undefined || this.#binding === null) return 0;
     this.#tellPaces(pass);
     if (this.#allocatorStopped() !== null || !(pass.mallocCallUs < slowestBeforeMallocInfoUs)) return 0;
-    return this.#reclaimablePace.permits(monotonicMs()) ? (this.#binding?.parts.reclaimable ?? 0) : 0;
+    return this.#binding.parts.reclaimable;
   }
 
   #tellPaces(pass: Pass): void {
@@ -105,12 +110,12 @@ export class Sampler {
     this.#reclaimablePace.ran(pass.mallocReclaimableAtMs, pass.mallocReclaimableUs);
   }
 
-  /** A Sample from a pass that runs now, on the calling thread: 12 ms per GB of RSS. Ignores the ledger's pace. */
+  /** A Sample from a pass that runs now, on the calling thread: 12 ms per GB of RSS. Ignores the paces: it was asked for. */
   takeNow(): Sample {
     if (this.#binding !== null) {
       const { parts } = this.#binding;
       this.#binding.run(parts.quick | parts.ledger | (this.#allocatorStopped() === null ? parts.allocator : 0));
-      const more = this.followUpParts();
+      const more = this.#reclaimableWhenCheap();
       if (more !== 0) this.#binding.run(more);
     }
     return this.compose(null);

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <pthread.h>
 #include <thread>
 #include <vector>
 
@@ -122,16 +123,20 @@ napi_value ChurnThreads(napi_env env, napi_callback_info info) {
   const size_t block_bytes = arguments.Size(2);
   const size_t keep_every = arguments.Size(3);
   std::vector<std::thread> threads;
+  pthread_barrier_t all_allocated;
+  pthread_barrier_init(&all_allocated, nullptr, static_cast<unsigned>(arguments.Size(0)));
   for (size_t i = 0; i < arguments.Size(0); ++i) {
-    threads.emplace_back([=] {
+    threads.emplace_back([=, &all_allocated] {
       std::vector<void*> blocks(bytes_each / block_bytes);
       for (void*& block : blocks) block = AllocateTouched(block_bytes);
+      pthread_barrier_wait(&all_allocated);
       for (size_t k = 0; k < blocks.size(); ++k) {
         if (keep_every == 0 || k % keep_every != 0) free(blocks[k]);
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
+  pthread_barrier_destroy(&all_allocated);
   return nullptr;
 }
 
