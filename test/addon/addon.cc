@@ -6,13 +6,13 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <node_api.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <pthread.h>
 #include <thread>
 #include <vector>
 
