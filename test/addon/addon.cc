@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -100,6 +101,22 @@ napi_value FreeEvery(napi_env env, napi_callback_info info) {
   for (size_t i = 0; i < blocks.size(); i += arguments.Size(0)) {
     free(blocks[i]);
     blocks[i] = nullptr;
+  }
+  return nullptr;
+}
+
+// freeScattered(n): the same blocks in random order, so that a walk along the allocator's lists misses the cache.
+napi_value FreeScattered(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  std::vector<void*>& blocks = Hoarded();
+  std::vector<void*> doomed;
+  for (size_t i = 0; i < blocks.size(); i += arguments.Size(0)) {
+    doomed.push_back(blocks[i]);
+    blocks[i] = nullptr;
+  }
+  for (size_t left = doomed.size(); left > 0; --left) {
+    std::swap(doomed[NextRandom() % left], doomed[left - 1]);
+    free(doomed[left - 1]);
   }
   return nullptr;
 }
@@ -228,6 +245,7 @@ constexpr struct {
     {"leak", Leak},
     {"hoard", Hoard},
     {"freeEvery", FreeEvery},
+    {"freeScattered", FreeScattered},
     {"freeButLast", FreeButLast},
     {"churnThreads", ChurnThreads},
     {"mapAnonymous", MapAnonymous},
