@@ -2,8 +2,8 @@
 // aligned, header at the page start:
 //
 //   V8 10-11 (Node 18, 20)   { size, flags, heap*, area_start, area_end }     area_start within 16 KiB of the page
-//   V8 12    (Node 22)       { flags, self, size, heap*, area_start }         self == page
-//   V8 13-14 (Node 24, 26)   { flags, metadata* }, metadata {vtable?, base, size} with base == page;
+//   V8 12-14 (Node 22-26)    { flags, metadata* }, metadata {any, base, size} with base == page; in V8 12 the header
+//                            is its own metadata: { flags, self, size, heap*, area_start };
 //                            read-only pages have a metadata that begins with three zero words
 //
 // Sources: src/heap/memory-chunk-layout.h, basic-memory-chunk.h, memory-chunk-metadata.h of these versions, checked

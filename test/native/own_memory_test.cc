@@ -79,9 +79,10 @@ void CountsResidentPages() {
   const uint64_t start = reinterpret_cast<uint64_t>(mapped);
   madvise(mapped, kPages * kPageBytes, MADV_NOHUGEPAGE);
   std::memset(mapped, 1, 7 * kPageBytes);
+  std::memset(static_cast<char*>(mapped) + 30 * kPageBytes, 1, 20 * kPageBytes);
   uint64_t bytes = 0;
   CHECK(memory.ResidentBytes(start, start + kPages * kPageBytes, &bytes));
-  CHECK_EQUAL(bytes, 7 * kPageBytes);
+  CHECK_EQUAL(bytes, 27 * kPageBytes);
   munmap(mapped, kPages * kPageBytes);
 }
 
