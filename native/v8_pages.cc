@@ -10,6 +10,14 @@ bool IsPageSize(uint64_t size, uint64_t limit) { return size >= kPageBytes && si
 
 }  // namespace
 
+bool IsCppgcPage(Memory& memory, uint64_t address) {
+  constexpr uint64_t kHeapObjectBytes = 64 * 1024;
+  uint64_t word[2];
+  if (address % kCppgcPageBytes != 0 || !memory.Read(address, word, sizeof(word))) return false;
+  const bool pointers = word[0] >= kPageBytes && word[0] < kUserSpaceEnd && word[0] % 8 == 0 && word[1] % 8 == 0;
+  return pointers && word[1] > word[0] && word[1] - word[0] < kHeapObjectBytes;
+}
+
 uint64_t V8PageBytes(Memory& memory, uint64_t address, uint64_t limit) {
   if (address % kV8PageBytes != 0) return 0;
   uint64_t word[5];

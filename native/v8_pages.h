@@ -17,6 +17,10 @@ namespace extmem {
 
 constexpr uint64_t kV8PageBytes = 256 * 1024;
 
+// Pages of cppgc, V8's C++ heap: 128 KiB aligned, { HeapHandle*, BaseSpace*, ... }, both inside one heap object.
+constexpr uint64_t kCppgcPageBytes = 128 * 1024;
+bool IsCppgcPage(Memory& memory, uint64_t address);
+
 // Size of the V8 heap page (or large page) that begins at `address`; 0 when no header is there.
 // `limit` bounds what is believed: a page is never larger than the reservation it lies in.
 uint64_t V8PageBytes(Memory& memory, uint64_t address, uint64_t limit);

@@ -120,6 +120,21 @@ void CodeWasmAndBuffers() {
   CHECK_EQUAL(process[Leaf::kV8Other], kMiB);
 }
 
+void ABufferAtItsLimitIsTold() {
+  Process process;
+  const uint64_t full = 0x7f2000000000;
+  process.Map(full, 20 * kMiB, "rw-p", 20 * kMiB, "dc nr");
+  const uint64_t cppgc = 0x7f3000000000;  // two pages of the C++ heap, and a buffer merged behind them
+  process.Map(cppgc, 256 * 1024 + 20 * kMiB, "rw-p", 8192 + 20 * kMiB, "dc nr");
+  process.memory.Map(cppgc + 8192, cppgc + 256 * 1024 + 20 * kMiB);
+  process.memory.Write(cppgc, {0x42a20f78, 0x42a213d0});
+  process.memory.Write(cppgc + 128 * 1024, {0x42a20f78, 0x42a214d0});
+  process.Map(0x7f4000000000, 256 * 1024, "rw-p", 256 * 1024, "dc nr");  // too small to say
+  process.Classify();
+  CHECK_EQUAL(process[Leaf::kResizableBuffers], 40 * kMiB);
+  CHECK_EQUAL(process[Leaf::kV8Other], 8192u + 256 * 1024);
+}
+
 void ABufferMergedBehindAHeapPageIsSplit() {
   Process process;
   const uint64_t page = 0x10000000;
@@ -351,6 +366,7 @@ int main(int argc, char** argv) {
   NamesDecideFirst();
   HeapPagesOfEveryVersion();
   CodeWasmAndBuffers();
+  ABufferAtItsLimitIsTold();
   ABufferMergedBehindAHeapPageIsSplit();
   ArenasAreFoundByTheirHeaders();
   ChunksAreWalkedThroughMergedMappings();
