@@ -22,14 +22,6 @@ const scenarios = [
   'workersGone',
 ];
 
-/**
- * malloc_trim merges the small chunks of an arena before it looks for whole pages. Where they lie between a big free
- * chunk and the top, all three become top, which it never gives back in the arena of a thread. Which chunks these are
- * depends on how each worker ended, and no counter tells: the estimate is an upper bound then.
- */
-const upperBoundOnly = new Set(['workersGone']);
-const leastShareGivenBack = 0.5;
-
 t.jobs = 2;
 for (const name of scenarios) {
   for (const node of nodes) {
@@ -39,10 +31,8 @@ for (const name of scenarios) {
       const predictedBytes = after.malloc?.reclaimableBytes ?? Number.NaN;
       const givenBytes = (after.ledger?.rssBytes ?? Number.NaN) - (trimmed.ledger?.rssBytes ?? Number.NaN);
       const toleranceBytes = Math.max(0.15 * givenBytes, 2 * MiB);
-      const lowBytes = givenBytes - toleranceBytes;
-      const highBytes = upperBoundOnly.has(name) ? givenBytes / leastShareGivenBack : givenBytes + toleranceBytes;
-      const text = `Expected ${lowBytes} to ${highBytes} reclaimable, received ${predictedBytes}`;
-      t.ok(predictedBytes >= lowBytes && predictedBytes <= highBytes, text);
+      const text = `Expected ${givenBytes} ± ${toleranceBytes} reclaimable, received ${predictedBytes}`;
+      t.ok(Math.abs(predictedBytes - givenBytes) <= toleranceBytes, text);
     });
   }
 }
