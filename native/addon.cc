@@ -10,8 +10,8 @@
 //
 // `kExports` is the one place for an export: its row is the function, its TypeScript signature and its doc comment.
 // scripts/binding-types.mjs prints lib/binding.d.ts from it, and a test fails when that file is stale.
-#include <sys/socket.h>
 #include <node_api.h>
+#include <sys/socket.h>
 
 #include <iterator>
 #include <string>
@@ -190,7 +190,9 @@ napi_value Texts(napi_env env, napi_callback_info) {
 
 napi_value Close(napi_env env, napi_callback_info) {
   Environment* self = Of(env);
-  if (self != nullptr) CloseEnvironmentReader(self);
+  if (self == nullptr) return nullptr;
+  CloseEnvironmentReader(self);
+  RemoveIsolate(self);
   return nullptr;
 }
 
@@ -263,7 +265,8 @@ constexpr ExportRow kExports[] = {
     {"read", Read, "(into: Float64Array): void",
      "Copies the latest numbers, in the order of `passFields`; NaN is unknown."},
     {"texts", Texts, "(): (string | null)[]", "The watched files, in their order; null: unreadable, or not read yet."},
-    {"close", Close, "(): void", "Stops and joins the reader, when this environment opened it."},
+    {"close", Close, "(): void",
+     "Stops and joins the reader, when this environment opened it, and takes back what it published."},
     {"declaredBytes", DeclaredBytes, "(): number",
      "External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`."},
     {"sendNow", SendNow, "(fd: number, bytes: Buffer): number",

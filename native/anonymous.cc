@@ -13,6 +13,7 @@ constexpr uint64_t kChunkFlags = 7;
 constexpr uint64_t kPrevInUse = 1;
 constexpr uint64_t kIsMmapped = 2;
 constexpr uint64_t kMinChunkBytes = 32;
+constexpr uint64_t kFencepostBytes = 16;  // two of them end a region that the main arena left behind
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kMaxStackBytes = 64 * kMiB;
 constexpr uint64_t kTcbWindowBytes = 16 * 1024;
@@ -126,6 +127,7 @@ bool StartsMainArenaChain(const uint64_t* page, uint64_t at, uint64_t end, Memor
   uint64_t cursor = at;
   for (int hops = 0; hops < 8; hops++) {
     const uint64_t size = header & ~kChunkFlags;
+    if (hops > 0 && (header & ~kPrevInUse) == kFencepostBytes) return true;
     if ((header & kChunkFlags) != kPrevInUse && !(hops > 0 && (header & kChunkFlags) == 0)) return false;
     if (size < kMinChunkBytes || size % 16 != 0 || size > end - cursor) return false;
     cursor += size;

@@ -65,7 +65,7 @@ double ThreadCount() {
   if (length <= 0) return NAN;
   // The name in parentheses may hold anything: count fields from behind its last bracket (proc(5): 20th field).
   const char* end = text + length;
-  const char* close_bracket = end;
+  const char* close_bracket = end - 1;
   while (close_bracket > text && *close_bracket != ')') close_bracket--;
   return NumberAt(SkipFields(close_bracket, end, 18), end);
 }

@@ -222,6 +222,11 @@ void MainArenaByMmapAndAbseil() {
   process.Map(arena, kMiB, "rw-p", kMiB, "ac");
   process.memory.Write(arena, {0, 0x1001});
   for (uint64_t at = 0x1000; at < kMiB; at += 0x1000) process.memory.Write(arena + at, {0, 0x1001});
+  const uint64_t left_behind = 0x7f5100000000;  // free but for one chunk, then fenceposts, then the rest of a page
+  process.Map(left_behind, 8192, "rw-p", 8192, "ac");
+  process.memory.Write(left_behind, {0, 0x1001});
+  process.memory.Write(left_behind + 0x1000, {0x1000, 0x800});
+  process.memory.Write(left_behind + 0x1800, {0, 0x11, 0, 0x11});
   const uint64_t abseil = 0x7f6000000000;
   process.Map(abseil, kMiB, "rw-p", kMiB - 4096, "ac");
   process.memory.Write(abseil, {kMiB - 65536, 0x4c833e95 ^ abseil});
@@ -230,7 +235,7 @@ void MainArenaByMmapAndAbseil() {
   process.Map(neither, kMiB, "rw-p", kMiB, "ac");
   process.memory.Write(neither, {0, 0x1001, 0, 0});
   process.Classify();
-  CHECK_EQUAL(process.ledger.malloc_brk_bytes, kMiB);
+  CHECK_EQUAL(process.ledger.malloc_brk_bytes, kMiB + 8192);
   CHECK_EQUAL(process[Leaf::kRuntime], kMiB - 4096);
   CHECK_EQUAL(process[Leaf::kUnattributed], kMiB);
 }
