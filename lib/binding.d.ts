@@ -88,7 +88,7 @@ export interface PassNumbers {
   readonly mallocMmappedCountBytes: number;
   /** when malloc_info was read, same clock. */
   readonly mallocReclaimableAtMs: number;
-  /** wall time of that call; it holds the arena lock. */
+  /** CPU of that call; it holds the arena lock. */
   readonly mallocReclaimableUs: number;
   /** what malloc_trim(0) would return if all of it is resident (estimate). */
   readonly mallocReclaimableBytes: number;
@@ -148,10 +148,12 @@ export interface Binding {
   read(into: Float64Array): void;
   /** The watched files, in their order; null: unreadable, or not read yet. */
   texts(): (string | null)[];
-  /** Stops and joins the reader, when this environment opened it. */
+  /** Stops and joins the reader, when this environment opened it, and takes back what it published. */
   close(): void;
   /** External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`. */
   declaredBytes(): number;
+  /** send(2) to a socket without waiting: how many bytes it took, or -1. */
+  sendNow(fd: number, bytes: Buffer): number;
   /** Which C allocator serves this process. */
   allocator(): 'glibc' | 'jemalloc' | 'tcmalloc' | 'mimalloc' | 'unknown';
   /** What works here, a sum of `probes.*`. Reads smaps once, on the calling thread. */

@@ -1,4 +1,5 @@
 /** The difference between two samples: what grew, largest first. */
+import { describe, ExtmemError } from './errors.js';
 import { formatBytes, formatChange } from './format.js';
 import type { LeafBytes, Sample } from './sample.js';
 
@@ -32,8 +33,19 @@ function difference(after: number | null | undefined, before: number | null | un
 /** Changes smaller than this are noise of the runtime and are not named in the sentence. */
 const worthNamingBytes = 2 ** 20;
 
-/** Pure: `after` minus `before`. Both come from `snapshot()`, a session or a recording of the same process. */
+/**
+ * Pure: `after` minus `before`. Both come from `snapshot()`, a session or a recording of the same process.
+ * @throws ExtmemError `ERR_EXTMEM_INPUT` when one of them is no sample.
+ */
 export function compare(before: Sample, after: Sample): Comparison {
+  for (const sample of [before, after]) {
+    if (typeof sample?.v8 !== 'object') {
+      throw new ExtmemError(
+        'ERR_EXTMEM_INPUT',
+        `Expected two samples, received ${describe(sample)}; pass what snapshot() returned.`,
+      );
+    }
+  }
   const ledgers =
     before.ledger !== null && after.ledger !== null ? { before: before.ledger, after: after.ledger } : null;
   const rssChangeBytes = ledgers

@@ -4,19 +4,38 @@
  *
  * Descriptors are written synchronously, 2 KB per interval: an asynchronous write would occupy a thread of the libuv
  * pool and could hold up the exit of the process. Pipes and terminals are opened anew as non-blocking, so that a reader
- * that stalls costs lines, not the service's event loop; the program's own descriptor keeps its mode. While a disk or a
- * pipe is full, up to 256 KiB wait for the next line. (Why not sonic-boom: docs/dependencies.md.)
+ * that stalls costs lines, not the service's event loop; the program's own descriptor keeps its mode. Sockets, which a
+ * Node parent gives its children, are written by the addon without waiting; where there is no addon a write may wait, as
+ * the program's own does. While a disk or a pipe is full, up to 256 KiB wait for the next line. (Why not sonic-boom: docs/dependencies.md.)
  */
-import { closeSync, constants, fstatSync, openSync, type Stats, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import type { Writable } from 'node:stream';
+import type { Binding } from './binding.js';
 import { ExtmemError, messageOf } from './errors.js';
 import type { Destination } from './options.js';
 
 /** Receives lines, without a newline, with the fields they were made of for loggers. */
 export interface Sink {
-  write(line: string, fields: { level: number; msg: string; extmem: object }): void;
+  write(line: string, fields: LineFields): void;
   /** Lines lost since the start. */
   readonly lostLines: number;
   close(): void;
+}
+
+interface LineFields {
+  readonly level: number;
+  readonly msg: string;
+  readonly extmem: object;
 }
 
 const keptBytes = 256 * 1024;
@@ -26,23 +45,23 @@ const lookEveryMs = 30_000;
 
 /** Lines are lost, not buffered, by callbacks and streams of the user that throw or are already closed. */
 class CallSink implements Sink {
-  readonly #call: (line: string, fields: { level: number; msg: string; extmem: object }) => void;
+  readonly #call: (line: string, fields: LineFields) => unknown;
+  readonly close: () => void;
   lostLines = 0;
 
-  constructor(call: (line: string, fields: { level: number; msg: string; extmem: object }) => void) {
+  constructor(call: (line: string, fields: LineFields) => unknown, close: () => void = () => {}) {
     this.#call = call;
+    this.close = close;
   }
 
-  write(line: string, fields: { level: number; msg: string; extmem: object }): void {
+  write(line: string, fields: LineFields): void {
+    // The host's function failed; throwing or rejecting on would crash the service from a timer of ours.
     try {
-      this.#call(line, fields);
+      Promise.resolve(this.#call(line, fields)).catch(() => this.lostLines++);
     } catch {
-      // The host's function failed; throwing on would crash the service from a timer of ours.
       this.lostLines++;
     }
   }
-
-  close(): void {}
 }
 
 const openFile = (path: string) =>
@@ -50,15 +69,40 @@ const openFile = (path: string) =>
 
 const identityOf = (stats: Stats) => `${stats.dev}:${stats.ino}`;
 
-/** @throws when the descriptor is not open. */
+function isReadOnly(fd: number): boolean {
+  const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
+  return flags !== undefined && (Number.parseInt(flags, 8) & 3) === constants.O_RDONLY;
+}
+
+/**
+ * A pipe whose reading end is in this process is how libuv talks to itself, or how the program does: bytes of ours in it
+ * would be taken for pointers. `EXTMEM_DEST=6` without a `6>` is all it takes to name one.
+ */
+function isReadHere(pipe: Stats): boolean {
+  return readdirSync('/proc/self/fd').some((name) => {
+    try {
+      return identityOf(fstatSync(Number(name))) === identityOf(pipe) && isReadOnly(Number(name));
+    } catch {
+      // The descriptor of this very listing is closed by now.
+      return false;
+    }
+  });
+}
+
+/** @throws when the descriptor is not open, or is none to write to. */
 function nonBlockingTwin(fd: number): number {
   const stats = fstatSync(fd);
+  if (!stats.isFile() && !stats.isFIFO() && !stats.isCharacterDevice() && !stats.isSocket()) {
+    throw new Error('the descriptor is no file, pipe, socket or terminal');
+  }
   if (!stats.isFIFO() && !stats.isCharacterDevice()) return fd;
   try {
+    if (stats.isFIFO() && isReadHere(stats)) throw new Error('the pipe is read by this process itself');
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_APPEND);
-  } catch {
-    // No /proc, or not ours to open: the descriptor itself serves, as for the program's own writes.
-    return fd;
+  } catch (error) {
+    // No /proc, or not ours to open: standard output and error serve as they are, as for the program's own writes.
+    if (fd === 1 || fd === 2) return fd;
+    throw error;
   }
 }
 
@@ -66,19 +110,25 @@ class FileSink implements Sink {
   #fd: number;
   /** Path of a file that we opened, hence follow when it is rotated; `null` for descriptors of the program. */
   readonly #path: string | null;
-  #identity: string | null;
+  /** Whether the descriptor was opened here, so that closing it is ours too. */
+  readonly #ours: boolean;
+  /** Sockets cannot be opened anew; the addon writes to them without waiting. `null` for everything else. */
+  readonly #send: Binding['sendNow'] | null;
+  #identity: string;
   #nextLookMs = 0;
   #listens = false;
-  readonly #onHangUp = () => this.#reopenIfRotated();
   /** Lines, or the rest of one, that the destination did not take yet. */
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
+  #firstIsRest = false;
   lostLines = 0;
 
-  constructor(destination: string | number) {
+  constructor(destination: string | number, binding: Binding | null) {
     this.#path = typeof destination === 'string' ? destination : null;
+    let stats: Stats;
     try {
       this.#fd = typeof destination === 'string' ? openFile(destination) : nonBlockingTwin(destination);
+      stats = fstatSync(this.#fd);
     } catch (error) {
       throw new ExtmemError(
         'ERR_EXTMEM_DESTINATION',
@@ -86,7 +136,9 @@ class FileSink implements Sink {
         { cause: error },
       );
     }
-    this.#identity = identityOf(fstatSync(this.#fd));
+    this.#ours = this.#fd !== destination;
+    this.#send = stats.isSocket() && binding !== null ? (fd, bytes) => binding.sendNow(fd, bytes) : null;
+    this.#identity = identityOf(stats);
   }
 
   /**
@@ -95,38 +147,72 @@ class FileSink implements Sink {
    */
   #followRotation(): void {
     const othersListen = process.listenerCount('SIGHUP') > (this.#listens ? 1 : 0);
-    if (othersListen !== this.#listens) {
-      this.#listens = othersListen;
-      if (othersListen) process.on('SIGHUP', this.#onHangUp);
-      else process.removeListener('SIGHUP', this.#onHangUp);
-    }
+    if (othersListen !== this.#listens) this.#listen(othersListen);
     if (performance.now() >= this.#nextLookMs) this.#reopenIfRotated();
   }
+
+  #listen(on: boolean): void {
+    this.#listens = on;
+    if (on) process.prependListener('SIGHUP', this.#onHangUp);
+    else process.removeListener('SIGHUP', this.#onHangUp);
+  }
+
+  readonly #onHangUp = () => {
+    this.#reopenIfRotated();
+    if (process.listenerCount('SIGHUP') > 1) return;
+    // The program stopped listening since: without us the signal would have ended it.
+    this.#listen(false);
+    process.kill(process.pid, 'SIGHUP');
+  };
 
   #reopenIfRotated(): void {
     if (this.#path === null) return;
     this.#nextLookMs = performance.now() + lookEveryMs;
     try {
-      const stats = statSync(this.#path, { throwIfNoEntry: false });
-      if (stats !== undefined && identityOf(stats) === this.#identity) return;
+      const there = statSync(this.#path, { throwIfNoEntry: false });
+      const stillOurs = this.#owns();
+      if (stillOurs && there !== undefined && identityOf(there) === this.#identity) return;
       const fd = openFile(this.#path);
-      closeSync(this.#fd);
+      if (stillOurs) closeSync(this.#fd);
       this.#fd = fd;
       this.#identity = identityOf(fstatSync(fd));
+      if (this.#firstIsRest) this.#dropRest();
     } catch {
       // The directory is gone or closed to us: the old file still takes the lines.
     }
   }
 
+  /** False when the program closed our descriptor, as daemons do, and perhaps opened something else under its number. */
+  #owns(): boolean {
+    try {
+      return identityOf(fstatSync(this.#fd)) === this.#identity;
+    } catch {
+      return false;
+    }
+  }
+
+  /** The end of a line makes no sense without its beginning, which the old file has. */
+  #dropRest(): void {
+    this.#waitingBytes -= this.#waiting.shift()?.length ?? 0;
+    this.#firstIsRest = false;
+    this.lostLines++;
+  }
+
   write(line: string): void {
     if (this.#path !== null) this.#followRotation();
-    if (this.#waitingBytes + line.length > keptBytes) {
-      this.lostLines++;
-      line = '';
+    if (this.#ours && !this.#owns()) {
+      this.#reopenIfRotated();
+      if (!this.#owns()) {
+        this.lostLines++;
+        return;
+      }
     }
-    const bytes = Buffer.from(line === '' ? '' : `${line}\n`);
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
+    const bytes = Buffer.from(`${line}\n`);
+    if (this.#waitingBytes + bytes.length > keptBytes) this.lostLines++;
+    else {
+      this.#waiting.push(bytes);
+      this.#waitingBytes += bytes.length;
+    }
     this.#drain();
   }
 
@@ -134,10 +220,12 @@ class FileSink implements Sink {
   #drain(): void {
     try {
       for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-        const written = first.length === 0 ? 0 : writeSync(this.#fd, first);
+        const written = this.#send === null ? writeSync(this.#fd, first) : this.#send(this.#fd, first);
+        if (written <= 0) return;
         this.#waitingBytes -= written;
-        if (written === first.length) this.#waiting.shift();
-        else this.#waiting[0] = first.subarray(written);
+        this.#firstIsRest = written < first.length;
+        if (this.#firstIsRest) this.#waiting[0] = first.subarray(written);
+        else this.#waiting.shift();
       }
     } catch {
       // Full, stalled or closed (ENOSPC, EAGAIN, EPIPE): the next line tries again, and what no longer fits is counted.
@@ -145,18 +233,19 @@ class FileSink implements Sink {
   }
 
   close(): void {
-    process.removeListener('SIGHUP', this.#onHangUp);
+    this.#listen(false);
+    if (this.#ours && !this.#owns()) return;
     this.#drain();
-    if (this.#path !== null) closeSync(this.#fd);
+    if (this.#ours) closeSync(this.#fd);
   }
 }
 
 /** @throws ExtmemError `ERR_EXTMEM_DESTINATION` when a file or descriptor cannot be written. */
-export function openSink(destination: Destination): Sink {
+export function openSink(destination: Destination, binding: Binding | null): Sink {
   if (destination === 'none') return new CallSink(() => {});
-  if (destination === 'stderr') return new FileSink(2);
-  if (destination === 'stdout') return new FileSink(1);
-  if (typeof destination === 'string' || typeof destination === 'number') return new FileSink(destination);
+  if (destination === 'stderr') return new FileSink(2, binding);
+  if (destination === 'stdout') return new FileSink(1, binding);
+  if (typeof destination === 'string' || typeof destination === 'number') return new FileSink(destination, binding);
   if (typeof destination === 'function') return new CallSink((line) => destination(line));
   if ('info' in destination) {
     const logger = destination;
@@ -164,14 +253,39 @@ export function openSink(destination: Destination): Sink {
       level > 30 ? logger.warn({ extmem }, msg) : logger.info({ extmem }, msg),
     );
   }
-  const stream = destination;
-  const sink = new CallSink((line) => {
-    if (!stream.writable || stream.writableLength > keptBytes) throw new Error('closed or stalled');
-    stream.write(`${line}\n`);
-  });
-  // Without a listener, an error that our line provoked would be thrown into the host.
-  stream.on('error', () => {
+  return openStreamSink(destination);
+}
+
+/**
+ * Without a listener, an error that a line of ours provoked would be thrown into the host. It stays until the last of
+ * our writes has come to its end, so that errors after that are the host's again.
+ */
+function openStreamSink(stream: Writable): Sink {
+  let pending = 0;
+  let closed = false;
+  const onError = () => {
     sink.lostLines++;
-  });
+  };
+  const release = () => {
+    if (closed && pending === 0) stream.removeListener('error', onError);
+  };
+  const sink = new CallSink(
+    (line) => {
+      if (!stream.writable || stream.writableLength > keptBytes) throw new Error('closed or stalled');
+      pending++;
+      // The error event follows the callback.
+      stream.write(`${line}\n`, () =>
+        setImmediate(() => {
+          pending--;
+          release();
+        }),
+      );
+    },
+    () => {
+      closed = true;
+      release();
+    },
+  );
+  stream.on('error', onError);
   return sink;
 }

@@ -20,6 +20,8 @@ export { compare, ExtmemError };
 
 let running: Session | null = null;
 let lone: Sampler | null = null;
+/** A typo in the environment is worth one warning, however often a session starts. */
+const warned = new Set<string>();
 
 /**
  * Starts sampling this process, or joins the session of the process when called in another isolate.
@@ -38,6 +40,8 @@ export function start(options?: Options): Session {
   }
   const resolution = resolveOptions(options);
   for (const problem of resolution.problems) {
+    if (warned.has(problem.message)) continue;
+    warned.add(problem.message);
     process.emitWarning(problem.message, { type: 'ExtmemWarning', code: problem.code });
   }
   running = new Session(resolution.options, loadNative(), () => {

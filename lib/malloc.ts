@@ -5,7 +5,7 @@
  * were read in the same pass, and kept until the next such pass.
  */
 import { known, type Pass } from './pass.js';
-import type { External, Malloc, V8Heap } from './sample.js';
+import type { External, Isolate, Malloc, V8Heap } from './sample.js';
 
 /** Both sources belong together when they were read within this time of each other. */
 const samePassMs = 1000;
@@ -15,6 +15,22 @@ interface Difference {
   readonly untouchedBytes: number;
 }
 
+/**
+ * Where glibc tells what lies in chunks with a mapping of their own, these are taken apart: such a chunk has no free
+ * part, so what is not resident of it was never touched, and must not hide what the arenas retain. Elsewhere the two
+ * figures are net of each other: each is at least what it says.
+ */
+function difference(pass: Pass, inUseBytes: number): Difference {
+  const chunksBytes = known(pass.mallocMmappedCountBytes) ?? 0;
+  const chunksResidentBytes = chunksBytes === 0 ? 0 : pass.mallocMmappedBytes;
+  const arenasBytes = inUseBytes - chunksBytes;
+  const arenasResidentBytes = pass.leafMalloc - chunksResidentBytes;
+  return {
+    retainedBytes: Math.max(0, arenasResidentBytes - arenasBytes),
+    untouchedBytes: Math.max(0, chunksBytes - chunksResidentBytes) + Math.max(0, arenasBytes - arenasResidentBytes),
+  };
+}
+
 const v8Major = Number.parseInt(process.versions.v8, 10);
 
 /**
@@ -22,21 +38,35 @@ const v8Major = Number.parseInt(process.versions.v8, 10);
  * addons declared (a negative declaration is an anomaly, not a credit). Where `external` is below `arrayBuffers` the stores beyond it (SharedArrayBuffers, Blobs) are
  * already in `arrayBuffers`, so nothing is left to subtract; `external.anomalies` names that state.
  */
-function nativeRange(
-  inUseBytes: number,
-  pass: Pass,
-  external: External,
-  v8: V8Heap,
-  buffersBytes: number,
-): [number, number] {
+function nativeRange(inUseBytes: number, pass: Pass, outside: OutsideHeap, v8: V8Heap): [number, number] {
   const wasmBytes = known(pass.leafWasm) ?? 0;
   const resizableBytes = known(pass.leafResizableBuffers) ?? 0;
   // V8 counts WebAssembly memory as external up to 13, and as declared only from 14; resizable buffers from 13.
   const notMalloc = (v8Major < 14 ? wasmBytes : 0) + (v8Major >= 13 ? resizableBytes : 0);
-  const stores = Math.max(0, external.externalBytes - (external.arrayBuffersBytes ?? 0) - notMalloc);
-  const high = inUseBytes - buffersBytes - stores - v8.mallocedBytes;
-  const declared = Math.max(0, (external.declaredByAddonsBytes ?? 0) - (v8Major >= 14 ? wasmBytes : 0));
+  const stores = Math.max(0, outside.externalBytes - outside.arrayBuffersBytes - notMalloc);
+  const high = inUseBytes - outside.arrayBuffersBytes - stores - v8.mallocedBytes;
+  const declared = Math.max(0, outside.declaredByAddonsBytes - (v8Major >= 14 ? wasmBytes : 0));
   return [high - declared, high];
+}
+
+/** What all isolates that are known hold outside their heaps. */
+interface OutsideHeap {
+  readonly externalBytes: number;
+  readonly arrayBuffersBytes: number;
+  readonly declaredByAddonsBytes: number;
+}
+
+/** `null` where this isolate's ArrayBuffers are unknown. */
+function sumOutside(external: External, isolates: readonly Isolate[]): OutsideHeap | null {
+  if (external.arrayBuffersBytes === null) return null;
+  let { externalBytes, arrayBuffersBytes } = external;
+  let declaredByAddonsBytes = external.declaredByAddonsBytes ?? 0;
+  for (const isolate of isolates) {
+    externalBytes += isolate.externalBytes;
+    arrayBuffersBytes += isolate.arrayBuffersBytes ?? 0;
+    declaredByAddonsBytes += isolate.declaredBytes === null ? 0 : isolate.declaredBytes - isolate.externalBytes;
+  }
+  return { externalBytes, arrayBuffersBytes, declaredByAddonsBytes };
 }
 
 export class MallocAccount {
@@ -48,13 +78,13 @@ export class MallocAccount {
     this.#allocator = allocator;
   }
 
-  /** @param otherArrayBuffersBytes array buffers of the other isolates: their stores are malloc too. */
+  /** @param isolates the other isolates: what they hold outside their heaps is malloc of this process too. */
   compose(
     pass: Pass,
     nowMs: number,
     external: External,
     v8: V8Heap,
-    otherArrayBuffersBytes: number,
+    isolates: readonly Isolate[],
     stopped: string | null,
   ): Malloc {
     const inUseBytes = known(pass.mallocInUseBytes);
@@ -64,13 +94,9 @@ export class MallocAccount {
       Math.abs(pass.ledgerAtMs - pass.mallocAtMs) <= samePassMs
     ) {
       this.#differenceAtMs = pass.ledgerAtMs;
-      this.#difference = {
-        retainedBytes: Math.max(0, pass.leafMalloc - inUseBytes),
-        untouchedBytes: Math.max(0, inUseBytes - pass.leafMalloc),
-      };
+      this.#difference = difference(pass, inUseBytes);
     }
-    const buffersBytes =
-      external.arrayBuffersBytes === null ? null : external.arrayBuffersBytes + otherArrayBuffersBytes;
+    const outside = sumOutside(external, isolates);
     const reclaimable = known(pass.mallocReclaimableBytes);
     const reclaimableAgeMs = reclaimable === null ? null : Math.max(0, Math.round(nowMs - pass.mallocReclaimableAtMs));
     const retainedBytes = this.#difference?.retainedBytes ?? null;
@@ -84,9 +110,8 @@ export class MallocAccount {
         reclaimable === null || retainedBytes === null ? reclaimable : Math.min(reclaimable, retainedBytes),
       reclaimableAgeMs,
       untouchedBytes: this.#difference?.untouchedBytes ?? null,
-      buffersBytes: inUseBytes === null || buffersBytes === null ? null : Math.min(buffersBytes, inUseBytes),
-      nativeBytes:
-        inUseBytes === null || buffersBytes === null ? null : nativeRange(inUseBytes, pass, external, v8, buffersBytes),
+      buffersBytes: inUseBytes === null || outside === null ? null : Math.min(outside.arrayBuffersBytes, inUseBytes),
+      nativeBytes: inUseBytes === null || outside === null ? null : nativeRange(inUseBytes, pass, outside, v8),
       stopped,
     };
   }

@@ -14,6 +14,13 @@ export interface RecordedLine {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
+/** Without control characters: a recording may come from anywhere, and a terminal obeys what it is shown. */
+function printable(text: string): string {
+  return [...text].filter((char) => char >= ' ' && !(char >= '\u007f' && char <= '\u009f')).join('');
+}
+
+const numberOrNull = (value: unknown) => value === null || value === undefined || Number.isFinite(value);
+
 /** A sample as far as readers rely on it; keys that older or newer versions lack or add do not matter. */
 function isSample(record: Record<string, unknown>): boolean {
   const { ledger, malloc, v8, external, process: counts } = record;
@@ -30,10 +37,15 @@ function isSample(record: Record<string, unknown>): boolean {
   )
     return false;
   if (typeof external.externalBytes !== 'number') return false;
-  if (malloc !== null && !isObject(malloc)) return false;
+  if (!numberOrNull(counts.fdCount)) return false;
+  if (malloc !== null) {
+    if (!isObject(malloc) || !numberOrNull(malloc.retainedBytes) || !numberOrNull(malloc.inUseBytes)) return false;
+    const range = malloc.nativeBytes;
+    if (range !== null && !(Array.isArray(range) && range.length === 2 && range.every(Number.isFinite))) return false;
+  }
   if (ledger === null) return true;
   if (!isObject(ledger) || typeof ledger.rssBytes !== 'number' || !isObject(ledger.leafBytes)) return false;
-  return Object.values(ledger.leafBytes).every((bytes) => typeof bytes === 'number');
+  return Object.entries(ledger.leafBytes).every(([leaf, bytes]) => /^\w+$/.test(leaf) && Number.isFinite(bytes));
 }
 
 /** @returns `null` for anything that is not a line of extmem of a known version. */
@@ -55,7 +67,7 @@ export function parseLine(line: string): RecordedLine | null {
     timeMs: time,
     pid,
     level: typeof level === 'number' ? level : 30,
-    msg: typeof msg === 'string' ? msg : '',
+    msg: typeof msg === 'string' ? printable(msg) : '',
     record: extmem as unknown as LineRecord,
   };
 }

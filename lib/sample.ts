@@ -66,7 +66,7 @@ export interface Malloc {
   readonly inUseBytes: number | null;
   /** Taken from the system and not given back, by the allocator's own account. */
   readonly systemBytes: number | null;
-  /** Resident, but free: the leaf `malloc` minus what is in use. */
+  /** Resident, but free. Under allocators other than glibc: at least this much. */
   readonly retainedBytes: number | null;
   /** The part of `retainedBytes` that a trim would give back to the system. An estimate from bin sizes. */
   readonly reclaimableBytes: number | null;
@@ -78,7 +78,8 @@ export interface Malloc {
   readonly buffersBytes: number | null;
   /**
    * In use and explained by no counter of V8: what addons and Node's libraries allocated. A range, because what addons
-   * declared to V8 may or may not be malloc. A negative bound means that somebody declared more than there is.
+   * declared to V8 may or may not be malloc. Static strings that V8 counts as external make it up to some MB too low; a
+   * bound further below zero means that somebody declared more than there is.
    */
   readonly nativeBytes: readonly [low: number, high: number] | null;
   /** Why the counters are no longer read, or `null`. */

@@ -126,12 +126,11 @@ export class Sampler {
     const v8 = readHeap(this.#gc);
     const ledger = pass === null ? null : composeLedger(pass, nowMs);
     const external = readExternal(this.#binding, outside, ledger?.leafBytes.wasm ?? null);
-    const otherArrayBuffersBytes = isolates.reduce((total, isolate) => total + (isolate.arrayBuffersBytes ?? 0), 0);
     if (pass !== null) this.#tellPaces(pass);
     const malloc =
       pass === null
         ? null
-        : (this.#malloc?.compose(pass, nowMs, external, v8, otherArrayBuffersBytes, this.#allocatorStopped()) ?? null);
+        : (this.#malloc?.compose(pass, nowMs, external, v8, isolates, this.#allocatorStopped()) ?? null);
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
     const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
     return {

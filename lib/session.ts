@@ -6,6 +6,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
+import { isMainThread } from 'node:worker_threads';
 import type { Binding } from './binding.js';
 import { findCapabilities } from './capabilities.js';
 import { openSink } from './destination.js';
@@ -54,7 +55,8 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#binding = native.binding;
     this.#onStop = onStop;
     if (!options.enabled) return;
-    const owns = this.#binding === null || this.#binding.open(() => this.#onPass());
+    // Without the addon isolates do not know of each other: then the main thread alone writes lines.
+    const owns = this.#binding === null ? isMainThread : this.#binding.open(() => this.#onPass());
     if (owns) {
       this.#owned = this.#own(options, native);
       this.#tick();
@@ -65,7 +67,7 @@ export class Session extends EventEmitter<SessionEvents> {
 
   #own(options: ResolvedOptions, native: Native): Owned {
     try {
-      const log = new Log(openSink(options.destination));
+      const log = new Log(openSink(options.destination, native.binding));
       const gc = new GcWatch();
       const sampler = new Sampler(native.binding, gc, options.memoryLimitBytes);
       const capabilities = findCapabilities(native, sampler.limitSource);
@@ -134,8 +136,8 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#stopped = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     process.removeListener('exit', this.#onExit);
+    this.#binding?.close();
     if (this.#owned !== null) {
-      this.#binding?.close();
       this.#owned.gc.stop();
       this.#owned.log.write({ kind: 'stop', samples: this.#samples }, `extmem stopped after ${this.#samples} samples`);
       this.#owned.log.close();

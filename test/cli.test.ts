@@ -87,7 +87,7 @@ test('run: wrong use stops before anything runs', async (t) => {
   t.match(unknown.stderr, /did you mean --interval\?/);
   const malformed = await cli(['run', '--interval', 'soon', '/nonexistent.js']);
   t.equal(malformed.code, 2);
-  t.match(malformed.stderr, /Expected EXTMEM_INTERVAL to be a duration .*received "soon"/);
+  t.match(malformed.stderr, /Expected --interval to be a duration .*received "soon"/);
   t.match((await cli(['run'])).stderr, /Expected a program to run, received nothing/);
   t.match((await cli(['run', '--interval'])).stderr, /Expected a value after --interval/);
 });

@@ -78,10 +78,10 @@ test('a pipe that nobody reads costs lines, not the event loop; the count stands
        console.log("not blocked");
        const reader = require("node:child_process").spawn("cat", { stdio: [3, "pipe", "inherit"] });
        let text = "";
-       reader.stdout.on("data", (data) => {
+       reader.stdout.on("data", function count(data) {
          text += data;
          const counts = [...text.matchAll(/"lostLines":(\\d+)/g)].map((match) => Number(match[1]));
-         if (Math.max(...counts) > 0) { reader.kill(); clearInterval(writing); console.log("counted"); }
+         if (Math.max(...counts) > 0) { reader.stdout.off("data", count); reader.kill(); clearInterval(writing); console.log("counted"); }
        });
        const writing = setInterval(() => session.sample(), 10);'`,
     'bash',
@@ -152,4 +152,73 @@ test('callbacks, streams and loggers that throw are counted, not thrown on', asy
   ]);
   t.equal(code, 0);
   t.equal(stdout, '1,1,1\n');
+});
+
+test('a socket that nobody reads, as a Node parent gives its children, does not block', async (t) => {
+  const { stdout } = await run(node, [
+    '-e',
+    `const { spawn } = require('node:child_process');
+     const child = spawn(process.execPath, ['-e', ${JSON.stringify(`${prelude} const session = extmem.start({ interval: '1h' }); for (let i = 0; i < 400; i++) session.sample(); console.log('not blocked'); process.exit()`)}], { stdio: ['ignore', 'pipe', 'pipe'] });
+     child.stderr.pause();
+     child.stdout.on('data', (data) => { process.stdout.write(data); child.kill(); });
+     child.on('exit', () => process.exit());`,
+  ]);
+  t.equal(stdout, 'not blocked\n');
+});
+
+test("a pipe of the process' own, named by mistake, is refused", async (t) => {
+  const { stdout } = await run(node, [
+    '-e',
+    `${prelude}
+     const fs = require('node:fs');
+     let refused = 0;
+     for (const name of fs.readdirSync('/proc/self/fd')) {
+       let stats;
+       try { stats = fs.fstatSync(Number(name)) } catch { continue }
+       if (Number(name) < 3 || !stats.isFIFO()) continue;
+       try { extmem.start({ destination: Number(name) }).stop() } catch (error) { if (error.code === 'ERR_EXTMEM_DESTINATION') refused++ }
+     }
+     console.log(refused >= 4);`,
+  ]);
+  t.equal(stdout, 'true\n', "both ends of libuv's own pipes");
+});
+
+test('descriptors: none is left behind, and one that the program closed and reused is not written to', async (t) => {
+  const path = directory(t);
+  const { stdout, code } = await run(node, [
+    '-e',
+    `${prelude}
+     const fs = require('node:fs');
+     const count = () => fs.readdirSync('/proc/self/fd').length;
+     extmem.start().stop();
+     const before = count();
+     for (let i = 0; i < 20; i++) extmem.start().stop();
+     console.log(count() - before);
+     const last = fs.openSync('/dev/null');
+     fs.closeSync(last);
+     const session = extmem.start({ destination: ${JSON.stringify(join(path, 'out.ndjson'))}, interval: '1h' });
+     fs.closeSync(last);
+     const reused = fs.openSync(${JSON.stringify(join(path, 'database'))}, 'w');
+     console.log(reused === last);
+     session.stop();
+     console.log(fs.readFileSync(${JSON.stringify(join(path, 'database'))}, 'utf8').length);`,
+  ]);
+  t.equal(code, 0);
+  t.equal(stdout, '0\ntrue\n0\n');
+});
+
+test("after stop() the errors of a stream are the program's again", async (t) => {
+  const { stdout, stderr } = await run(node, [
+    '-e',
+    `${prelude}
+     const { Writable } = require('node:stream');
+     const stream = new Writable({ write(chunk, encoding, done) { done() } });
+     const { setImmediate: turn } = require('node:timers/promises');
+     (async () => { for (let i = 0; i < 15; i++) { extmem.start({ destination: stream, interval: '1h' }).stop(); await turn(); await turn(); } })();
+     setTimeout(() => { extmem.start({ destination: async () => { throw new Error('rejected') }, interval: '1h' }).stop() }, 20);
+     setTimeout(() => { console.log(stream.listenerCount('error')); stream.destroy(new Error('of the program')); }, 200);`,
+  ]);
+  t.equal(stdout, '0\n');
+  t.match(stderr, /Error: of the program/);
+  t.notMatch(stderr, /MaxListeners|rejected/);
 });

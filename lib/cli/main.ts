@@ -45,7 +45,15 @@ async function main(args: readonly string[]): Promise<number> {
       `Expected a command (${names.join(', ')}), received ${JSON.stringify(name)}; did you mean "${nearest(name, names)}"?`,
     );
   }
-  if (rest[0] === '--help' || rest[0] === '-h') {
+  // Flags before the program are ours; what follows it is not.
+  const own = rest.slice(
+    0,
+    Math.max(
+      0,
+      rest.findIndex((argument) => /\.[cm]?[jt]s$/.test(argument)),
+    ) || rest.length,
+  );
+  if (own.includes('--help') || own.includes('-h')) {
     console.log(help(command));
     return 0;
   }
@@ -53,7 +61,11 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 // `extmem top FILE | head` closes our stdout: the reader has what it wanted, so that is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : exitUsage));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  console.error(`extmem: Expected standard output to take what is shown, received "${error.message}".`);
+  process.exit(exitUsage);
+});
 
 main(process.argv.slice(2)).then(
   (code) => {

@@ -40,10 +40,16 @@ function parse(args: readonly string[]): Invocation {
       );
     }
     const value = inline ?? args[++index];
-    if (value === undefined) {
+    if (value === undefined || value === '') {
       throw new ExtmemError(
         'ERR_EXTMEM_USAGE',
         `Expected a value after ${name}, received nothing; give ${known.row.expected}.`,
+      );
+    }
+    if (known.row.parse(value) === undefined) {
+      throw new ExtmemError(
+        'ERR_EXTMEM_OPTION_INVALID',
+        `Expected ${name} to be ${known.row.expected}, received ${JSON.stringify(value)}; see extmem run --help.`,
       );
     }
     env[known.row.env] = value;
@@ -68,7 +74,15 @@ async function run(args: readonly string[]): Promise<number> {
     stdio: 'inherit',
     env: { ...process.env, ...env },
   });
-  for (const signal of forwarded) process.on(signal, () => child.kill(signal));
+  // A terminal signals the whole group, the program included: passed on, it would come twice.
+  const fromTerminal = new Set<string>(
+    process.stdin.isTTY ? ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGWINCH', 'SIGCONT'] : [],
+  );
+  for (const signal of forwarded) {
+    process.on(signal, () => {
+      if (!fromTerminal.has(signal)) child.kill(signal);
+    });
+  }
   return new Promise((done, fail) => {
     child.on('error', (error) =>
       fail(new ExtmemError('ERR_EXTMEM_USAGE', `Expected to start ${process.execPath}, received "${error.message}".`)),
