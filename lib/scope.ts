@@ -1,0 +1,215 @@
+/**
+ * One look-back over the past and what grows in it. The judge has two: the last samples, and the last hours in medians
+ * of minutes, in which a leak shows that is lost in the noise of a short window.
+ *
+ * Everything is a function of the rows pushed: live and offline reach the same answers on the same row.
+ */
+import { mayGrow, median, minPoints, type Thresholds, type Trend, theilSenSlope, trendOf } from './growth.js';
+import { type Metric, type Row, type RssClass, classes } from './numbers.js';
+import { type Excuse, Track } from './track.js';
+import { Window } from './window.js';
+
+const MiB = 2 ** 20;
+
+/** RSS has to rise by 4 MiB and by 2 %: below either, allocators and collectors wander by themselves. */
+const rssThresholds: Thresholds = { alpha: 0.003, floor: 4 * MiB, ratio: 0.02 };
+
+/**
+ * A class by itself, where RSS as a whole hides it: a stricter test, because there are several classes. The ratio is
+ * of RSS, so that a class that starts from nothing is no exception.
+ */
+const classAlpha = 0.001;
+
+/** Counts: ratio and floor that pools and keep-alive connections stay under once they are warm. */
+export const countThresholds = {
+  threadCount: { alpha: 0.003, floor: 3, ratio: 0.05 },
+  workerCount: { alpha: 0.003, floor: 3, ratio: 0.05 },
+  fds: { alpha: 0.003, floor: 10, ratio: 0.1 },
+  timers: { alpha: 0.003, floor: 20, ratio: 0.1 },
+  contexts: { alpha: 0.003, floor: 3, ratio: 0.5 },
+  streams: { alpha: 0.003, floor: 10, ratio: 0.1 },
+} as const satisfies Partial<Record<Metric, Thresholds>>;
+export type CountMetric = keyof typeof countThresholds;
+
+/** Classes judged by themselves too. `retained`, `files` and stacks are of interest only as parts of RSS. */
+const ownClasses = ['js-heap', 'array-buffers', 'external', 'native', 'wasm', 'mmap', 'afterGc'] as const;
+
+export const trackedMetrics = [
+  'rss',
+  ...ownClasses,
+  ...(Object.keys(countThresholds) as CountMetric[]),
+] as const satisfies readonly Metric[];
+export type TrackedMetric = (typeof trackedMetrics)[number];
+
+/** A load that rises by less than this part is noise, or no excuse. */
+const loadRatio = 0.02;
+
+/** Slopes of classes are shares of a growth that is found already: they need fewer points than a test. */
+const sharePoints = 6;
+
+/** Rows before the first evaluation: 10 s apart, that is 8.5 minutes. With fewer, half of the warm-ups look like leaks. */
+const leastRows = 51;
+
+/** What survives major collections has so little noise that few collections will do. */
+const leastCollections = 10;
+
+export interface ScopeOptions {
+  /** Rows looked back on. */
+  readonly rows: number;
+  /** First rows ignored: start-up is growth, but no leak. */
+  readonly skip: number;
+  /** Consecutive passes before growth is found. */
+  readonly confirmations: number;
+  /** The same where no load is known that could explain the growth. */
+  readonly confirmationsWithoutLoad: number;
+}
+
+export class Scope {
+  readonly window: Window;
+  readonly tracks: Readonly<Record<TrackedMetric, Track>>;
+  readonly #options: ScopeOptions;
+  readonly #step: number;
+  readonly #least: number;
+  #skip: number;
+  #rows = 0;
+
+  constructor(options: ScopeOptions) {
+    this.#options = options;
+    this.#step = Math.max(2, Math.round(options.rows / 8));
+    this.#least = Math.min(leastRows, options.rows);
+    this.#skip = options.skip;
+    this.window = new Window(options.rows);
+    this.tracks = Object.fromEntries(trackedMetrics.map((name) => [name, new Track()])) as Record<TrackedMetric, Track>;
+  }
+
+  /** Rows that count so far, and rows that the first evaluation needs. */
+  get progress(): { readonly rows: number; readonly needed: number } {
+    return { rows: Math.max(0, this.#rows - this.#skip), needed: this.#firstRow - this.#skip };
+  }
+
+  get evaluated(): boolean {
+    return this.#rows >= this.#firstRow;
+  }
+
+  get #confirmations(): number {
+    const knowsLoad = this.window.series('load', this.#usable()).values.length >= minPoints;
+    return knowsLoad ? this.#options.confirmations : this.#options.confirmationsWithoutLoad;
+  }
+
+  /** The next row completes an evaluation. */
+  get evaluatesNext(): boolean {
+    const due = this.#rows + 1 - this.#firstRow;
+    return due >= 0 && due % this.#step === 0;
+  }
+
+  get #firstRow(): number {
+    return this.#skip + this.#least;
+  }
+
+  /**
+   * Adds a row; `true` when it completed an evaluation. Counts and classes are tested a row before RSS, so that no
+   * single tick pays for all.
+   */
+  push(timeMs: number, row: Row, peakRss: number): boolean {
+    this.window.push(timeMs, row);
+    this.#rows++;
+    const due = this.#rows - this.#firstRow;
+    if (due >= -1 && (due + 1) % this.#step === 0) this.#testClasses(peakRss);
+    if (due < 0 || due % this.#step !== 0) return false;
+    this.#test('rss', rssThresholds, this.#confirmations, this.#isBelow(peakRss));
+    for (const name of Object.keys(countThresholds) as CountMetric[]) {
+      this.#test(name, countThresholds[name], this.#confirmations, false);
+    }
+    return true;
+  }
+
+  /** The trend of a column over the rows that count. */
+  trend(name: Metric, atLeast = minPoints): Trend | null {
+    const { times, values } = this.window.series(name, this.#usable());
+    return trendOf(times, values, atLeast);
+  }
+
+  /**
+   * Growth of RSS divided among its classes: each one's slope as a part of the slope of RSS, or of all that rises
+   * where something else shrinks. Parts under 1 % are left out.
+   */
+  shares(): Partial<Record<RssClass, number>> {
+    const slopes = classes.map((name) => [name, this.#slope(name)] as const);
+    const rising = slopes.reduce((sum, [, slope]) => sum + Math.max(0, slope), 0);
+    const whole = Math.max(rising, this.#slope('rss'));
+    const shares = slopes.map(([name, slope]) => [name, Math.round((100 * slope) / whole) / 100] as const);
+    return whole > 0 ? Object.fromEntries(shares.filter(([, share]) => share >= 0.01).sort((a, b) => b[1] - a[1])) : {};
+  }
+
+  /** What was seen before cannot be compared with what comes. `skip` rows are ignored again. */
+  reset(skip: number): void {
+    this.window.clear();
+    this.#rows = 0;
+    this.#skip = skip;
+    for (const track of Object.values(this.tracks)) track.reset();
+  }
+
+  /** Do collections leave more behind each time? `unknown` until there were enough of them. */
+  survivors(): { readonly points: number; readonly answer: 'rising' | 'level' | 'unknown' } {
+    const { times, values } = this.window.series('afterGc', this.#usable());
+    const points = values.length;
+    if (points < 2) return { points, answer: 'unknown' };
+    const spanMs = (times[points - 1] as number) - (times[0] as number);
+    const expected = Math.max(0, this.#slope('js-heap') * spanMs);
+    const trend = trendOf(times, values, 4);
+    const rise = trend?.rise ?? (values[points - 1] as number) - (values[0] as number);
+    const monotone = trend ? trend.p < 0.05 : values.every((value, i) => i === 0 || value > (values[i - 1] as number));
+    if (monotone && rise >= Math.max(rssThresholds.floor, 0.3 * expected)) return { points, answer: 'rising' };
+    return { points, answer: points >= 4 && rise < 0.3 * expected ? 'level' : 'unknown' };
+  }
+
+  /** Slope of a class; 0 when too little is known of it. */
+  #slope(name: Metric): number {
+    const { times, values } = this.window.series(name, this.#usable());
+    return values.length < sharePoints ? 0 : theilSenSlope(times, values);
+  }
+
+  #testClasses(peakRss: number): void {
+    const level = this.window.series('rss', this.#usable()).values[0] ?? 0;
+    const floor = Math.max(rssThresholds.floor, rssThresholds.ratio * level);
+    const isBelow = this.#isBelow(peakRss);
+    for (const name of ownClasses) {
+      this.#test(name, { alpha: classAlpha, floor, ratio: 0 }, this.#confirmations + 1, isBelow);
+    }
+  }
+
+  /** RSS has not left the range that it kept to before this window. */
+  #isBelow(peakRss: number): boolean {
+    return median(this.window.series('rss', 8).values) <= peakRss;
+  }
+
+  #usable(): number {
+    return Math.max(0, Math.min(this.#options.rows, this.#rows - this.#skip));
+  }
+
+  #test(name: TrackedMetric, thresholds: Thresholds, confirmations: number, isBelowPeak: boolean): void {
+    const { times, values } = this.window.series(name, this.#usable());
+    const track = this.tracks[name];
+    const least = name === 'afterGc' ? leastCollections : minPoints;
+    const promising = values.length >= least && (track.found || mayGrow(values, thresholds.alpha));
+    const trend = promising ? trendOf(times, values, least) : null;
+    const loadFalls = track.found && (this.trend('load')?.high ?? 0) < 0;
+    track.update(trend, times[0] ?? Number.NaN, thresholds, confirmations, loadFalls, (rising) =>
+      isBelowPeak ? 'peak' : this.#excuse(rising, thresholds),
+    );
+  }
+
+  /**
+   * More work needs more memory. A process whose memory has a fixed part and a part in proportion to its load cannot
+   * grow by a larger ratio than its load does; what rises beyond that is not explained by load.
+   */
+  #excuse(trend: Trend, thresholds: Thresholds): Excuse | null {
+    const load = this.trend('load');
+    if (load === null || load.p >= 0.01 || load.low <= 0 || load.level <= 0) return null;
+    const ratio = load.rise / load.level;
+    const explained = ratio * trend.level;
+    const floor = Math.max(thresholds.floor, thresholds.ratio * trend.level);
+    const excess = Math.min(trend.rise - explained - floor, trend.low * trend.spanMs - explained);
+    return ratio > loadRatio && excess < 0 ? 'load' : null;
+  }
+}

@@ -1,0 +1,345 @@
+/**
+ * The rules: which ids there are, which signals each needs, when it is found, and which explains which. One table; the
+ * numbers are judged in scope.ts, the words are in sentences.ts, and judge.ts carries states over time.
+ */
+import type { Metric, RssClass } from './numbers.js';
+import type { CountMetric, Scope } from './scope.js';
+import type { Suspect } from './suspects.js';
+import type { Excuse, Track } from './track.js';
+import type { Trend } from './growth.js';
+
+export type VerdictState = 'found' | 'clear' | 'inconclusive';
+
+/** Why a verdict is in its state, as the sentences need it. */
+export type Reason =
+  | 'growing'
+  | 'level'
+  /** RSS grows, but not by this class. */
+  | 'elsewhere'
+  | 'too-few-samples'
+  /** Passed the test, but not often enough in a row. */
+  | 'confirming'
+  | 'signal-missing'
+  /** The JS heap grows, but what survives collections does not. */
+  | 'garbage'
+  /** The JS heap grows, and no major collection has shown what survives. */
+  | 'no-collection'
+  /** Mapped files: the kernel drops such pages when it needs memory. */
+  | 'page-cache'
+  /** More workers or threads explain it. */
+  | 'under-threads'
+  | Excuse;
+
+interface RuleBase {
+  readonly id: string;
+  /** What grows, as the subject of a sentence. */
+  readonly noun: string;
+  /** Said when the signal is unknown throughout. */
+  readonly missing: string;
+}
+
+/** A part of RSS. */
+export interface ClassRule extends RuleBase {
+  readonly kind: 'class';
+  readonly metric: RssClass;
+  /** Workers and threads carry such memory themselves, so that their growth explains it. */
+  readonly underThreads: boolean;
+}
+
+/** Something countable, beside RSS or carrying a part of it. */
+export interface CountRule extends RuleBase {
+  readonly kind: 'count';
+  readonly metric: CountMetric;
+  /** Whether RSS is what one loses by it. */
+  readonly carriesRss: boolean;
+}
+
+/** RSS grows, and no class carries half of it. */
+export interface MixedRule extends RuleBase {
+  readonly kind: 'mixed';
+}
+
+export type Rule = ClassRule | CountRule | MixedRule;
+
+const noLedger = 'the ledger of resident memory, which needs the addon and /proc/self/smaps';
+const noAllocator = 'the counters of the C allocator';
+
+/**
+ * In order of precedence. More workers or threads explain growth of the JS heap, of malloc in use and of what the
+ * allocator keeps, since each brings its own heap and arena; so they come first. Buffers, external and mapped memory
+ * are counted for the sampling isolate or by name, and stand beside them.
+ */
+export const rules = [
+  {
+    id: 'workers',
+    kind: 'count',
+    metric: 'workerCount',
+    carriesRss: true,
+    noun: 'the number of worker threads',
+    missing: 'a count of worker threads',
+  },
+  {
+    id: 'threads',
+    kind: 'count',
+    metric: 'threadCount',
+    carriesRss: true,
+    noun: 'the number of threads',
+    missing: 'a count of threads, which needs /proc/self/status',
+  },
+  {
+    id: 'js-heap',
+    kind: 'class',
+    metric: 'js-heap',
+    underThreads: true,
+    noun: 'the JavaScript heap',
+    missing: noLedger,
+  },
+  {
+    id: 'array-buffers',
+    kind: 'class',
+    metric: 'array-buffers',
+    underThreads: false,
+    noun: 'memory of Buffers and ArrayBuffers',
+    missing: noLedger,
+  },
+  {
+    id: 'external',
+    kind: 'class',
+    metric: 'external',
+    underThreads: false,
+    noun: 'external memory (declared by addons and Node, external strings)',
+    missing: noLedger,
+  },
+  {
+    id: 'native',
+    kind: 'class',
+    metric: 'native',
+    underThreads: true,
+    noun: 'native memory (malloc in use that V8 does not know of)',
+    missing: noAllocator,
+  },
+  {
+    id: 'retained',
+    kind: 'class',
+    metric: 'retained',
+    underThreads: true,
+    noun: 'memory that was freed but is kept by the C allocator',
+    missing: noAllocator,
+  },
+  {
+    id: 'wasm',
+    kind: 'class',
+    metric: 'wasm',
+    underThreads: false,
+    noun: 'memory of WebAssembly',
+    missing: noLedger,
+  },
+  {
+    id: 'mmap',
+    kind: 'class',
+    metric: 'mmap',
+    underThreads: false,
+    noun: 'memory mapped by addons or by allocators of their own',
+    missing: noLedger,
+  },
+  {
+    id: 'files',
+    kind: 'class',
+    metric: 'files',
+    underThreads: false,
+    noun: 'memory of mapped files',
+    missing: noLedger,
+  },
+  { id: 'mixed', kind: 'mixed', noun: 'RSS', missing: 'RSS' },
+  {
+    id: 'streams',
+    kind: 'count',
+    metric: 'streams',
+    carriesRss: false,
+    noun: 'the number of idle streams that were never destroyed',
+    missing: 'stream tracking, which is off',
+  },
+  {
+    id: 'fds',
+    kind: 'count',
+    metric: 'fds',
+    carriesRss: false,
+    noun: 'the number of open file descriptors',
+    missing: 'a count of file descriptors, which needs /proc/self/fd',
+  },
+  {
+    id: 'timers',
+    kind: 'count',
+    metric: 'timers',
+    carriesRss: false,
+    noun: 'the number of active timers',
+    missing: 'a count of active timers',
+  },
+  {
+    id: 'contexts',
+    kind: 'count',
+    metric: 'contexts',
+    carriesRss: false,
+    noun: 'the number of V8 contexts',
+    missing: 'V8 heap statistics',
+  },
+] as const satisfies readonly Rule[];
+
+export type VerdictId = (typeof rules)[number]['id'];
+export const verdictIds: readonly VerdictId[] = rules.map((rule) => rule.id);
+
+/** One measured change behind a verdict. */
+export interface Evidence {
+  readonly metric: string;
+  readonly from: number;
+  readonly to: number;
+  readonly samples: number;
+  readonly spanMs: number;
+  /** Probability of such a rise without a trend. */
+  readonly p: number;
+}
+
+export interface Verdict {
+  readonly id: VerdictId;
+  readonly state: VerdictState;
+  /** Growth in bytes per hour with its 90 % interval, when found; `null` for counts that carry no RSS. */
+  readonly bytesPerHour: readonly [low: number, mid: number, high: number] | null;
+  /** When the growth that was found began to show, epoch ms. */
+  readonly sinceMs: number | null;
+  readonly evidence: readonly Evidence[];
+  /** Class → its part of the growth of RSS; empty while RSS is not growing. */
+  readonly shares: Readonly<Record<string, number>>;
+  readonly suspects: readonly Suspect[];
+  /** Time until the memory limit: [earliest, latest], capped at 24 h. */
+  readonly etaMs: readonly [low: number, high: number] | null;
+  readonly sentence: string;
+  readonly next: string;
+  readonly docs: string;
+}
+
+/** What one scope says about one rule. */
+export interface Decision {
+  readonly state: VerdictState;
+  readonly reason: Reason;
+  readonly track: Track | null;
+}
+
+/** A class carries growth from this share on … */
+const dominant = 0.5;
+/** … and keeps the verdict down to this one, or two classes near one half would alternate. */
+const staysDominant = 0.35;
+/** A class that grows by itself is said from this share on: below, it is not why RSS grows. */
+const worthSaying = 0.03;
+
+/** Enough known values for a share. */
+const knownPoints = 6;
+
+const found = (track: Track): Decision => ({ state: 'found', reason: 'growing', track });
+const clear = (reason: Reason): Decision => ({ state: 'clear', reason, track: null });
+const inconclusive = (reason: Reason, track: Track | null = null): Decision => ({
+  state: 'inconclusive',
+  reason,
+  track,
+});
+
+/** What all rules of one evaluation share. */
+export interface Facts {
+  readonly scope: Scope;
+  readonly shares: Partial<Record<RssClass, number>>;
+  /** What was said before this evaluation. */
+  readonly before: Readonly<Record<VerdictId, VerdictState>>;
+  readonly isKnown: (metric: Metric) => boolean;
+}
+
+export function factsOf(scope: Scope, before: Facts['before']): Facts {
+  const rss = scope.tracks.rss;
+  const growing = rss.suspected || Object.values(scope.tracks).some((track) => track.found);
+  return {
+    scope,
+    shares: growing ? scope.shares() : {},
+    before,
+    isKnown: (metric) => scope.window.series(metric).values.length >= knownPoints,
+  };
+}
+
+/** An unbelieved pass is no `clear`. An unfinished row of passes takes nothing back: most of them end by themselves. */
+function undecided(track: Track, before: VerdictState): Decision | null {
+  if (track.excuse !== null) return inconclusive(track.excuse, track);
+  return track.suspected && !track.found && before !== 'clear' ? inconclusive('confirming', track) : null;
+}
+
+function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
+  if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
+  const track = facts.scope.tracks[rule.metric];
+  return track.found ? found(track) : (undecided(track, facts.before[id]) ?? clear('level'));
+}
+
+function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threadsGrow: boolean): Decision {
+  const { scope, shares } = facts;
+  const rss = scope.tracks.rss;
+  const share = shares[rule.metric] ?? 0;
+  const own = ownTrack(rule.metric, scope);
+  const carries = rss.found && share >= (facts.before[id] === 'found' ? staysDominant : dominant);
+  const byItself = own?.found === true && (!rss.found || share >= worthSaying);
+  if (!carries && !byItself) {
+    if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
+    const undecidedOwn = own === null ? null : undecided(own, facts.before[id]);
+    const undecidedRss = share >= dominant ? undecided(rss, facts.before[id]) : null;
+    return undecidedRss ?? undecidedOwn ?? clear(rss.found ? 'elsewhere' : 'level');
+  }
+  if (rule.metric === 'files') return clear('page-cache');
+  if (threadsGrow && rule.underThreads) return inconclusive('under-threads');
+  if (rule.metric === 'js-heap' && !scope.tracks.afterGc.found) {
+    const { answer } = scope.survivors();
+    if (answer === 'level') return clear('garbage');
+    // Growth that was confirmed once stays so: after a while no collection may fall into the window.
+    if (answer === 'unknown' && facts.before[id] !== 'found') return inconclusive('no-collection', rss);
+  }
+  return found(byItself && own !== null ? own : rss);
+}
+
+/** The track of a class by itself; for the JS heap either of the mapped pages or of what survives. */
+function ownTrack(metric: RssClass, scope: Scope): Track | null {
+  const { tracks } = scope;
+  if (metric === 'js-heap') return tracks.afterGc.found ? tracks.afterGc : tracks['js-heap'];
+  return Object.hasOwn(tracks, metric) ? tracks[metric as keyof typeof tracks] : null;
+}
+
+/** All rules on one scope. */
+export function decide(facts: Facts): Record<VerdictId, Decision> {
+  const decisions = {} as Record<VerdictId, Decision>;
+  const { scope } = facts;
+  for (const rule of rules) {
+    if (!scope.evaluated) {
+      decisions[rule.id] = inconclusive('too-few-samples');
+    } else if (rule.kind === 'count') {
+      const explained = rule.id === 'threads' && decisions.workers?.state === 'found';
+      decisions[rule.id] = explained ? inconclusive('under-threads') : decideCount(rule, rule.id, facts);
+    } else if (rule.kind === 'class') {
+      const threadsGrow = decisions.workers?.state === 'found' || decisions.threads?.state === 'found';
+      decisions[rule.id] = decideClass(rule, rule.id, facts, threadsGrow);
+    }
+  }
+  if (scope.evaluated) decisions.mixed = decideMixed(facts, decisions);
+  return decisions;
+}
+
+/** Reasons that account for growth of RSS without being `found`. */
+const accounts: readonly Reason[] = ['garbage', 'no-collection', 'page-cache', 'under-threads'];
+
+function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decision>>): Decision {
+  const { rss } = facts.scope.tracks;
+  if (!rss.found) return undecided(rss, facts.before.mixed) ?? clear('level');
+  const named = rules.some((rule) => {
+    if (rule.kind === 'mixed' || (rule.kind === 'count' && !rule.carriesRss)) return false;
+    const { state, reason } = decisions[rule.id];
+    return state === 'found' || accounts.includes(reason);
+  });
+  return named ? clear('elsewhere') : found(rss);
+}
+
+/** The series whose slope is the rate of a rule. */
+export function rateTrend(rule: Rule, scope: Scope): Trend | null {
+  if (rule.kind === 'class') return scope.trend(rule.metric, knownPoints);
+  return rule.kind === 'mixed' || rule.carriesRss ? scope.trend('rss') : null;
+}
