@@ -5,7 +5,7 @@
 //
 // Cells: share of runs in which growth was found at any time @ median sample of the alarm. MB, one sample per 10 s.
 import { parseArgs } from 'node:util';
-import { series, sampleOf } from './simulated-services.mjs';
+import { sampleOf, series } from './simulated-services.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -62,7 +62,10 @@ function shipped(service) {
 }
 
 function cell(outcomes) {
-  const alarms = outcomes.map((outcome) => outcome.foundAt).filter((at) => at !== null).sort((a, b) => a - b);
+  const alarms = outcomes
+    .map((outcome) => outcome.foundAt)
+    .filter((at) => at !== null)
+    .sort((a, b) => a - b);
   const share = `${Math.round((100 * alarms.length) / outcomes.length)} %`;
   return alarms.length === 0 ? share : `${share} @${alarms[alarms.length >> 1]}`;
 }

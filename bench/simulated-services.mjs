@@ -4,7 +4,9 @@ const MB = 2 ** 20;
 const usual = 240;
 
 const over = (n, value) => Array.from({ length: n }, (_, i) => value(i));
-const plain = (make, n = usual) => (random) => ({ rss: over(n, make(random)) });
+const plain =
+  (make, n = usual) =>
+  (random) => ({ rss: over(n, make(random)) });
 
 /** A triangle from 0 to 1 with a sudden fall, of a period between `low` and `high` samples. */
 function sawtooth({ uniform }, low, high) {
@@ -39,7 +41,14 @@ function filling({ uniform }) {
 }
 
 const leaks = [0.05, 0.1, 0.5, 1].flatMap((slope) => [
-  { name: `leak ${slope} MB/sample`, make: plain(({ normal }) => (i) => 100 + slope * i + 2 * normal()) },
+  {
+    name: `leak ${slope} MB/sample`,
+    make: plain(
+      ({ normal }) =>
+        (i) =>
+          100 + slope * i + 2 * normal(),
+    ),
+  },
   {
     name: `leak ${slope} + warm-up`,
     make: plain((random) => {
@@ -51,7 +60,8 @@ const leaks = [0.05, 0.1, 0.5, 1].flatMap((slope) => [
     name: `leak ${slope} + bursts`,
     make: plain(
       ({ uniform, normal }) =>
-        (i) => 100 + slope * i + 2 * normal() + (uniform() < 0.08 ? 30 * uniform() : 0),
+        (i) =>
+          100 + slope * i + 2 * normal() + (uniform() < 0.08 ? 30 * uniform() : 0),
     ),
   },
 ]);
@@ -80,7 +90,14 @@ function withClasses(n, random, { jsHeap = () => 30, native = () => 5, buffers =
 const requests = (random, shape) => (i) => 1000 * (1 + 0.5 * shape(i)) * (1 + 0.05 * random.normal());
 
 export const series = [
-  { name: 'flat', make: plain(({ normal }) => () => 100 + 2 * normal()) },
+  {
+    name: 'flat',
+    make: plain(
+      ({ normal }) =>
+        () =>
+          100 + 2 * normal(),
+    ),
+  },
   {
     name: 'AR ρ .9 σ 2',
     make: plain((random) => {
@@ -141,7 +158,14 @@ export const series = [
       return (i) => 100 + (i > at ? 25 : 0) + normal();
     }),
   },
-  { name: 'two steps', make: plain(({ normal }) => (i) => 100 + (i > 72 ? 15 : 0) + (i > 108 ? 15 : 0) + normal()) },
+  {
+    name: 'two steps',
+    make: plain(
+      ({ normal }) =>
+        (i) =>
+          100 + (i > 72 ? 15 : 0) + (i > 108 ? 15 : 0) + normal(),
+    ),
+  },
   {
     name: 'four stairs',
     make: plain(({ uniform, normal }) => {
@@ -182,8 +206,7 @@ export const series = [
   },
   ...[0.1, 0.5].map((slope) => ({
     name: `leak ${slope} at level load, with requests`,
-    make: (random) =>
-      withClasses(usual, random, { native: (i) => 20 + slope * i, load: requests(random, () => 0) }),
+    make: (random) => withClasses(usual, random, { native: (i) => 20 + slope * i, load: requests(random, () => 0) }),
   })),
   ...[0.1, 0.5].map((slope) => ({
     name: `leak ${slope} on a diurnal wave, with requests, 1200 samples`,
@@ -248,18 +271,27 @@ export const series = [
   ...[0.005, 0.01, 0.02].map((slope) => ({
     name: `leak ${slope} for 24 h (8640 samples), RSS only`,
     share: 0.2,
-    make: plain(({ normal }) => (i) => 100 + slope * i + 2 * normal(), 8640),
+    make: plain(
+      ({ normal }) =>
+        (i) =>
+          100 + slope * i + 2 * normal(),
+      8640,
+    ),
   })),
   ...[0.005, 0.01, 0.02].map((slope) => ({
     name: `leak ${slope} for 12 h, with requests`,
     share: 0.2,
-    make: (random) =>
-      withClasses(4320, random, { native: (i) => 20 + slope * i, load: requests(random, () => 0) }),
+    make: (random) => withClasses(4320, random, { native: (i) => 20 + slope * i, load: requests(random, () => 0) }),
   })),
   {
     name: 'flat for 12 h',
     share: 0.2,
-    make: plain(({ normal }) => () => 100 + 2 * normal(), 4320),
+    make: plain(
+      ({ normal }) =>
+        () =>
+          100 + 2 * normal(),
+      4320,
+    ),
   },
   {
     name: 'AR ρ .97 σ 6 for 12 h',

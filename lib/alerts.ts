@@ -59,7 +59,14 @@ export class Alerts {
       for (const threshold of row.thresholds) {
         if (this.#crosses(`${row.id}:${threshold}`, value >= threshold, value < threshold - hysteresis)) {
           const { id, next } = row;
-          raised.push({ id, threshold, value: round(value), sentence: row.sentence(percentOf(value)), next, docs: docsOf(id) });
+          raised.push({
+            id,
+            threshold,
+            value: round(value),
+            sentence: row.sentence(percentOf(value)),
+            next,
+            docs: docsOf(id),
+          });
         }
       }
     }

@@ -2,21 +2,21 @@
  * From samples to verdicts and alerts. A fold: the same samples in the same order give the same answers, which is how
  * `extmem check` agrees with what was said live. No clock, no I/O; time comes with the samples.
  */
-import { Alerts, type Alert, longGrowthMs } from './alerts.js';
+import { type Alert, Alerts, longGrowthMs } from './alerts.js';
 import { timeToLimit } from './eta.js';
 import { median, type Trend } from './growth.js';
-import { numberAt, readRow, type Row, type Sources, valueAt } from './numbers.js';
+import { numberAt, type Row, readRow, type Sources, valueAt } from './numbers.js';
 import { Peaks } from './peaks.js';
 import { Scope } from './scope.js';
 import { nextOf, sentenceOf, type Words } from './sentences.js';
 import { Suspects } from './suspects.js';
 import {
-  decide,
   type Decision,
+  decide,
   type Evidence,
   factsOf,
-  rateTrend,
   type Rule,
+  rateTrend,
   rules,
   type Verdict,
   type VerdictId,
@@ -243,7 +243,9 @@ export class Judge {
     const trend = isFound ? trendOfRule(rule, scope) : null;
     const carriesRss = rule.kind !== 'count' || rule.carriesRss;
     const shares = isFound && carriesRss ? scope.shares() : {};
-    const suspects = isFound ? this.#suspects.rank(rule.id === 'js-heap' || rule.id === 'contexts' ? 'js-heap' : 'native') : [];
+    const suspects = isFound
+      ? this.#suspects.rank(rule.id === 'js-heap' || rule.id === 'contexts' ? 'js-heap' : 'native')
+      : [];
     const words: Words = {
       rule,
       reason: decision.reason,
@@ -259,6 +261,7 @@ export class Judge {
     return {
       id: rule.id,
       state: decision.state,
+      reason: decision.reason,
       bytesPerHour: isFound ? perHour(rateTrend(rule, scope)) : null,
       sinceMs: words.sinceMs,
       evidence: isFound ? evidenceOf(rule, scope) : [],

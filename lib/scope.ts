@@ -5,7 +5,7 @@
  * Everything is a function of the rows pushed: live and offline reach the same answers on the same row.
  */
 import { mayGrow, median, minPoints, type Thresholds, type Trend, theilSenSlope, trendOf } from './growth.js';
-import { type Metric, type Row, type RssClass, classes } from './numbers.js';
+import { classes, type Metric, type Row, type RssClass } from './numbers.js';
 import { type Excuse, Track } from './track.js';
 import { Window } from './window.js';
 

@@ -3,10 +3,10 @@
  * Prose only; whatever decides stands in verdicts.ts.
  */
 import { formatBytes } from './format.js';
-import { numberAt } from './numbers.js';
-import type { Reason, Rule, VerdictId } from './verdicts.js';
-import type { Suspect } from './suspects.js';
 import type { Trend } from './growth.js';
+import { numberAt } from './numbers.js';
+import type { Suspect } from './suspects.js';
+import type { Reason, Rule, VerdictId } from './verdicts.js';
 
 /** What a sentence is made of. */
 export interface Words {
@@ -67,7 +67,8 @@ function growth({ rule, trend, sinceMs, shares, suspects, etaMs, sample }: Words
   if (first !== undefined) {
     parts.push(`first suspect ${first.site}${first.module === null ? '' : ` in ${first.module}`}`);
   }
-  const limit = etaMs === null ? '' : ` The memory limit is reached in ${formatSpan(etaMs[0])} to ${formatSpan(etaMs[1])}.`;
+  const limit =
+    etaMs === null ? '' : ` The memory limit is reached in ${formatSpan(etaMs[0])} to ${formatSpan(etaMs[1])}.`;
   return `${parts.join(', ')}.${limit}`;
 }
 
@@ -88,7 +89,8 @@ const other: Record<Exclude<Reason, 'growing'>, (words: Words) => string> = {
   confirming: ({ rule }) => `${capital(rule.noun)} rises, but not for long enough to call it growth.`,
   'signal-missing': ({ rule, mallocStopped }) =>
     `Nothing can be said of ${rule.noun}: missing is ${rule.missing}${mallocStopped === null ? '' : ` (${mallocStopped})`}.`,
-  garbage: () => 'The JavaScript heap grows, but what survives major collections does not: this is garbage, not a leak.',
+  garbage: () =>
+    'The JavaScript heap grows, but what survives major collections does not: this is garbage, not a leak.',
   'no-collection': () =>
     'The JavaScript heap grows, but too few major collections have shown what survives: missing are two or more of them.',
   'page-cache': () =>
@@ -121,7 +123,8 @@ const actions: Record<VerdictId, (words: Words) => string> = {
       ? `Read ${suspects[0]?.site}: is what it creates closed or released?`
       : 'Switch native profiling on (EXTMEM_SAMPLE_BYTES=512KiB) to see which line allocates.',
   retained: (words) => remedy(words.sample),
-  wasm: () => 'Look for WebAssembly.Memory objects that grow or are created again and again; their memory never shrinks.',
+  wasm: () =>
+    'Look for WebAssembly.Memory objects that grow or are created again and again; their memory never shrinks.',
   mmap: ({ suspects }) =>
     suspects.length > 0
       ? `Read ${suspects[0]?.site}: is what it maps unmapped?`
@@ -135,9 +138,12 @@ const actions: Record<VerdictId, (words: Words) => string> = {
     suspects.length > 0
       ? `Read ${suspects[0]?.site}: consume or destroy() these streams, also when something fails.`
       : 'Consume or destroy() each stream, also when something fails; stream.pipeline() does it for you.',
-  fds: () => 'List /proc/PID/fd to see of which kind they are; close files, sockets and pipes on every path, errors included.',
-  timers: () => 'Find setInterval() and setTimeout() calls without a clear on every path; each keeps what its callback uses.',
-  contexts: () => 'Look for vm contexts, test environments or windows that are created again and again and stay referred to.',
+  fds: () =>
+    'List /proc/PID/fd to see of which kind they are; close files, sockets and pipes on every path, errors included.',
+  timers: () =>
+    'Find setInterval() and setTimeout() calls without a clear on every path; each keeps what its callback uses.',
+  contexts: () =>
+    'Look for vm contexts, test environments or windows that are created again and again and stay referred to.',
 };
 
 /** What helps against memory that an allocator keeps depends on where the holes are. */
@@ -146,7 +152,8 @@ function remedy(sample: unknown): string {
   const givable = numberAt(sample, 'malloc', 'reclaimableBytes');
   const arenas = numberAt(sample, 'ledger', 'malloc', 'arenaBytes');
   const main = numberAt(sample, 'ledger', 'malloc', 'brkBytes');
-  if (arenas > main) return 'Set MALLOC_ARENA_MAX=2 and restart: most of it lies in the arenas of threads. Fewer threads help too.';
+  if (arenas > main)
+    return 'Set MALLOC_ARENA_MAX=2 and restart: most of it lies in the arenas of threads. Fewer threads help too.';
   if (givable >= retained / 2) {
     return 'Nothing is leaked: a malloc_trim would return most of it. If the container needs it back, preload jemalloc.';
   }

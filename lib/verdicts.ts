@@ -2,11 +2,12 @@
  * The rules: which ids there are, which signals each needs, when it is found, and which explains which. One table; the
  * numbers are judged in scope.ts, the words are in sentences.ts, and judge.ts carries states over time.
  */
+
+import type { Trend } from './growth.js';
 import type { Metric, RssClass } from './numbers.js';
 import type { CountMetric, Scope } from './scope.js';
 import type { Suspect } from './suspects.js';
 import type { Excuse, Track } from './track.js';
-import type { Trend } from './growth.js';
 
 export type VerdictState = 'found' | 'clear' | 'inconclusive';
 
@@ -202,6 +203,7 @@ export interface Evidence {
 export interface Verdict {
   readonly id: VerdictId;
   readonly state: VerdictState;
+  readonly reason: Reason;
   /** Growth in bytes per hour with its 90 % interval, when found; `null` for counts that carry no RSS. */
   readonly bytesPerHour: readonly [low: number, mid: number, high: number] | null;
   /** When the growth that was found began to show, epoch ms. */
