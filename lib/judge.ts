@@ -86,8 +86,8 @@ export class Judge {
 
   /** The JS heap is suspected of growth, so that its sites are worth sampling. */
   get suspectsJsHeap(): boolean {
-    const { rss, 'js-heap': heap, afterGc } = this.#short.tracks;
-    if (heap.suspected || afterGc.suspected) return true;
+    const { rss, oldHeap, afterGc } = this.#short.tracks;
+    if (oldHeap.suspected || afterGc.suspected) return true;
     if (this.#states['js-heap'] === 'found' || this.#states.contexts === 'found') return true;
     return rss.suspected && (this.#short.shares()['js-heap'] ?? 0) >= 0.1;
   }

@@ -20,6 +20,7 @@ export const metrics = [
   'threads',
   'unsplit',
   'reclaimable',
+  'oldHeap',
   'afterGc',
   'threadCount',
   'workerCount',
@@ -133,6 +134,14 @@ function divideWithoutLedger(sample: unknown, row: Row): void {
   row.external = Math.min(others, row.rss);
 }
 
+/** Used heap without the young generation, which swings by tens of MB as V8 resizes it. */
+function oldHeap(sample: unknown): number {
+  const young = ['new_space', 'new_large_object_space'].map((space) =>
+    known(amountAt(sample, 'v8', 'spaces', space, 'usedBytes'), 0),
+  );
+  return young.reduce((rest, bytes) => rest - bytes, amountAt(sample, 'v8', 'heapUsedBytes'));
+}
+
 /** Reads a sample. `sources` remembers which ledger pass and collection were seen, and is updated. */
 export function readRow(timeMs: number, sample: unknown, sources: Sources): Row {
   const row = Object.fromEntries(metrics.map((name) => [name, Number.NaN])) as Row;
@@ -146,6 +155,7 @@ export function readRow(timeMs: number, sample: unknown, sources: Sources): Row 
     divideWithoutLedger(sample, row);
   }
   if (mallocMs !== null) sources.mallocMs = mallocMs;
+  row.oldHeap = oldHeap(sample);
   const gcMs = freshMs(timeMs, numberAt(sample, 'v8', 'afterMajorGc', 'ageMs'), sources.gcMs);
   if (gcMs !== null) {
     row.afterGc = amountAt(sample, 'v8', 'afterMajorGc', 'heapUsedBytes');

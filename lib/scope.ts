@@ -18,7 +18,7 @@ const rssThresholds: Thresholds = { alpha: 0.003, floor: 4 * MiB, ratio: 0.02 };
  * A class by itself, where RSS as a whole hides it: a stricter test, because there are several classes. The ratio is
  * of RSS, so that a class that starts from nothing is no exception.
  */
-const classAlpha = 0.001;
+const classAlpha = 0.0001;
 
 /** Counts: ratio and floor that pools and keep-alive connections stay under once they are warm. */
 export const countThresholds = {
@@ -31,8 +31,11 @@ export const countThresholds = {
 } as const satisfies Partial<Record<Metric, Thresholds>>;
 export type CountMetric = keyof typeof countThresholds;
 
-/** Classes judged by themselves too. `retained`, `files` and stacks are of interest only as parts of RSS. */
-const ownClasses = ['js-heap', 'array-buffers', 'external', 'native', 'wasm', 'mmap', 'afterGc'] as const;
+/**
+ * What is judged by itself too. The JS heap stands here as its old generation and as what survives collections;
+ * `retained`, `files` and stacks are of interest only as parts of RSS.
+ */
+const ownClasses = ['oldHeap', 'array-buffers', 'external', 'native', 'wasm', 'mmap', 'afterGc'] as const;
 
 export const trackedMetrics = [
   'rss',
@@ -155,7 +158,7 @@ export class Scope {
     const points = values.length;
     if (points < 2) return { points, answer: 'unknown' };
     const spanMs = (times[points - 1] as number) - (times[0] as number);
-    const expected = Math.max(0, this.#slope('js-heap') * spanMs);
+    const expected = Math.max(0, this.#slope('oldHeap') * spanMs);
     const trend = trendOf(times, values, 4);
     const rise = trend?.rise ?? (values[points - 1] as number) - (values[0] as number);
     const monotone = trend ? trend.p < 0.05 : values.every((value, i) => i === 0 || value > (values[i - 1] as number));
@@ -174,7 +177,7 @@ export class Scope {
     const floor = Math.max(rssThresholds.floor, rssThresholds.ratio * level);
     const isBelow = this.#isBelow(peakRss);
     for (const name of ownClasses) {
-      this.#test(name, { alpha: classAlpha, floor, ratio: 0 }, this.#confirmations + 1, isBelow);
+      this.#test(name, { alpha: classAlpha, floor, ratio: 0 }, this.#confirmations, isBelow);
     }
   }
 

@@ -300,10 +300,10 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threadsGrow: 
   return found(byItself && own !== null ? own : rss);
 }
 
-/** The track of a class by itself; for the JS heap either of the mapped pages or of what survives. */
+/** The track of a class by itself; for the JS heap, of what survives or of the old generation. */
 function ownTrack(metric: RssClass, scope: Scope): Track | null {
   const { tracks } = scope;
-  if (metric === 'js-heap') return tracks.afterGc.found ? tracks.afterGc : tracks['js-heap'];
+  if (metric === 'js-heap') return tracks.afterGc.found ? tracks.afterGc : tracks.oldHeap;
   return Object.hasOwn(tracks, metric) ? tracks[metric as keyof typeof tracks] : null;
 }
 
