@@ -54,7 +54,8 @@ function pathOf(url: string): string {
   }
 }
 
-const isUser = ({ file }: Frame) => file !== null && !file.startsWith('node:');
+const isOurs = ({ file }: Frame) => file !== null && file.startsWith(__dirname);
+const isUser = (frame: Frame) => frame.file !== null && !frame.file.startsWith('node:') && !isOurs(frame);
 
 /** The package that a file belongs to; `null` for the program itself. */
 export function moduleOf(file: string | null): string | null {
@@ -75,7 +76,7 @@ export function sitesOf(profile: Profile): Site[] {
     const frames = node === profile.head ? [] : [frameOf(node), ...above];
     const samples = counts.get(node.id) ?? 0;
     const user = frames.find(isUser) ?? frames[0];
-    if (samples > 0 && user !== undefined) {
+    if (samples > 0 && user !== undefined && !(isOurs(user) || frames.some(isOurs))) {
       const key = siteText(user);
       const site = sites.get(key) ?? { frames, largest: 0, bytes: 0, samples: 0 };
       if (node.selfSize > site.largest) Object.assign(site, { frames, largest: node.selfSize });
