@@ -53,8 +53,11 @@ const sharePoints = 6;
 /** Rows before the first evaluation: 10 s apart, that is 8.5 minutes. With fewer, half of the warm-ups look like leaks. */
 const leastRows = 51;
 
-/** What survives major collections has so little noise that few collections will do. */
-const leastCollections = 10;
+/**
+ * Counters of the allocator and what survives major collections have so little noise that few points will do: ledger
+ * passes are rarer than samples in large processes, and collections rarer still.
+ */
+const leastOwnPoints = 12;
 
 export interface ScopeOptions {
   /** Rows looked back on. */
@@ -193,7 +196,7 @@ export class Scope {
   #test(name: TrackedMetric, thresholds: Thresholds, confirmations: number, isBelowPeak: boolean): void {
     const { times, values } = this.window.series(name, this.#usable());
     const track = this.tracks[name];
-    const least = name === 'afterGc' ? leastCollections : minPoints;
+    const least = (ownClasses as readonly string[]).includes(name) ? leastOwnPoints : minPoints;
     const promising = values.length >= least && (track.found || mayGrow(values, thresholds.alpha));
     const trend = promising ? trendOf(times, values, least) : null;
     const loadFalls = track.found && (this.trend('load')?.high ?? 0) < 0;

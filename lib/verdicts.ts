@@ -307,6 +307,9 @@ function ownTrack(metric: RssClass, scope: Scope): Track | null {
   return Object.hasOwn(tracks, metric) ? tracks[metric as keyof typeof tracks] : null;
 }
 
+/** A worker is a thread, and its event loop needs descriptors. */
+const broughtByWorkers: ReadonlySet<string> = new Set(['threads', 'fds']);
+
 /** All rules on one scope. */
 export function decide(facts: Facts): Record<VerdictId, Decision> {
   const decisions = {} as Record<VerdictId, Decision>;
@@ -315,7 +318,7 @@ export function decide(facts: Facts): Record<VerdictId, Decision> {
     if (!scope.evaluated) {
       decisions[rule.id] = inconclusive('too-few-samples');
     } else if (rule.kind === 'count') {
-      const explained = rule.id === 'threads' && decisions.workers?.state === 'found';
+      const explained = broughtByWorkers.has(rule.id) && decisions.workers?.state === 'found';
       decisions[rule.id] = explained ? inconclusive('under-threads') : decideCount(rule, rule.id, facts);
     } else if (rule.kind === 'class') {
       const threadsGrow = decisions.workers?.state === 'found' || decisions.threads?.state === 'found';

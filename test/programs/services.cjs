@@ -80,8 +80,8 @@ const services = {
     },
   clonedResponses: () =>
     async function readOriginal(i) {
-      if (i % 10 !== 0) return;
-      const response = new Response(Buffer.alloc(256 * KiB, 1));
+      if (i % 4 !== 0) return;
+      const response = new Response(Buffer.alloc(64 * KiB, 1));
       kept.push(response.clone());
       await response.arrayBuffer();
     },
@@ -93,8 +93,9 @@ const services = {
     },
   zlibKept: () =>
     function compressLog(i) {
-      if (i % 10 === 0) kept.push(zlib.createDeflate().on('data', () => {})).valueOf();
-      if (i % 10 === 0) kept.at(-1).write(crypto.randomBytes(16 * KiB));
+      if (i % 10 !== 0) return;
+      kept.push(zlib.createDeflate().on('data', () => {}));
+      kept.at(-1).write(crypto.randomBytes(16 * KiB));
     },
   externalBuffers: () =>
     function mapRecord(i) {
@@ -138,11 +139,15 @@ const services = {
   },
 
   // Leaky: the rest.
+  // Messages get larger and a little of each is kept between them: no hole is large enough for the next message.
   retained: () =>
-    function fragment() {
-      // Every second small block is freed: the holes stay resident.
-      addon.hoard(40 * KiB, 900, 1100);
-      addon.freeEvery(1.02);
+    function parseMessage(i) {
+      const bytes = 1100 + 16 * i;
+      for (let held = 0; held < 20 * KiB; held += bytes) {
+        addon.hoard(bytes, bytes, bytes);
+        addon.hoard(24, 24, 24);
+      }
+      addon.freeEvery(2);
     },
   wasmMany: () =>
     function instantiatePlugin(i) {
