@@ -5,7 +5,8 @@
  * A series grows when all of this holds (docs/verdicts.md, "How growth is judged"):
  *   - the one-sided Mann-Kendall test rejects "no trend", its variance widened for autocorrelation (Hamed and Rao);
  *   - the lower end of the Theil-Sen slope's 90 % interval is positive;
- *   - the rise over the window passes an absolute floor *and* a ratio of the level;
+ *   - the rise over the window passes an absolute floor *and* a ratio of the level, and, where a series is known to be
+ *     clean, stands out of its noise;
  *   - it is not flattening out: warm-ups, filling pools and caches that reached their size bend or stop.
  *
  * Ranks and medians, because memory comes in steps and bursts that ruin means and least squares.
@@ -25,11 +26,16 @@ export interface Thresholds {
   readonly floor: number;
   /** … and this part of the level at the start of the window. */
   readonly ratio: number;
+  /** The rise has to be this many times the noise around the line. */
+  readonly clean: number;
+  /** The part of the predicted rise that the last points have to show; 0 for counts, which rise in steps. */
+  readonly tail: number;
 }
 
 /** What is known about one series over one window. Slopes are in units of the series per millisecond. */
 export interface Trend {
   readonly points: number;
+  readonly startMs: number;
   readonly spanMs: number;
   /** Median of the first quarter. */
   readonly level: number;
@@ -236,6 +242,7 @@ export function trendOf(timesMs: Float64Array, series: Float64Array, atLeast = m
   const noise = select(ranks, n, Math.floor(0.95 * (n - 1)));
   return {
     points: series.length,
+    startMs: first,
     spanMs,
     level: median(values, 0, Math.max(3, n >> 2)),
     slope,
@@ -281,11 +288,12 @@ export function isSustained(trend: Trend): boolean {
   );
 }
 
-/** All four conditions of the header. */
+/** All conditions of the header. */
 export function isGrowing(trend: Trend, thresholds: Thresholds): boolean {
   return (
     trend.p < thresholds.alpha &&
     trend.low > 0 &&
+    trend.rise >= thresholds.clean * trend.noise &&
     trend.rise >= Math.max(thresholds.floor, thresholds.ratio * Math.abs(trend.level)) &&
     isSustained(trend)
   );

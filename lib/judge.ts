@@ -86,8 +86,8 @@ export class Judge {
 
   /** The JS heap is suspected of growth, so that its sites are worth sampling. */
   get suspectsJsHeap(): boolean {
-    const { rss, oldHeap, afterGc } = this.#short.tracks;
-    if (oldHeap.suspected || afterGc.suspected) return true;
+    const { rss, oldHeap, oldHeapAfterGc } = this.#short.tracks;
+    if (oldHeap.suspected || oldHeapAfterGc.suspected) return true;
     if (this.#states['js-heap'] === 'found' || this.#states.contexts === 'found') return true;
     return rss.suspected && (this.#short.shares()['js-heap'] ?? 0) >= 0.1;
   }
@@ -199,7 +199,7 @@ export class Judge {
     };
   }
 
-  /** Decides anew and returns the verdicts to be said: all changes of state, but not that nothing was ever wrong. */
+  /** Decides anew and returns the verdicts to be said. */
   #evaluate(): Verdict[] {
     this.#decisions = this.#decide();
     const changed: Verdict[] = [];
@@ -207,8 +207,10 @@ export class Judge {
       const before = this.#states[rule.id];
       const { decision } = this.#decisionOf(rule.id);
       this.#states[rule.id] = decision.state;
+      // Nothing was ever wrong, or nothing is certain yet: no news.
       const firstClear = before === 'inconclusive' && decision.state === 'clear' && !this.#said.has(rule.id);
-      if (decision.state === before || firstClear) continue;
+      const wavers = decision.reason === 'confirming' && before !== 'found';
+      if (decision.state === before || firstClear || wavers) continue;
       this.#said.add(rule.id);
       changed.push(this.#compose(rule));
     }

@@ -21,7 +21,12 @@ export const metrics = [
   'unsplit',
   'reclaimable',
   'oldHeap',
-  'afterGc',
+  'buffers',
+  'others',
+  'unseen',
+  'oldHeapAfterGc',
+  'buffersAfterGc',
+  'othersAfterGc',
   'threadCount',
   'workerCount',
   'fds',
@@ -156,9 +161,15 @@ export function readRow(timeMs: number, sample: unknown, sources: Sources): Row 
   }
   if (mallocMs !== null) sources.mallocMs = mallocMs;
   row.oldHeap = oldHeap(sample);
+  const { buffers, others } = outsideHeap(sample);
+  row.buffers = buffers;
+  row.others = others;
+  row.unseen = Math.max(0, buffers - numberAt(sample, 'external', 'externalBytes'));
   const gcMs = freshMs(timeMs, numberAt(sample, 'v8', 'afterMajorGc', 'ageMs'), sources.gcMs);
   if (gcMs !== null) {
-    row.afterGc = amountAt(sample, 'v8', 'afterMajorGc', 'heapUsedBytes');
+    row.oldHeapAfterGc = amountAt(sample, 'v8', 'afterMajorGc', 'heapUsedBytes');
+    row.buffersAfterGc = buffers;
+    row.othersAfterGc = others;
     sources.gcMs = gcMs;
   }
   row.threadCount = amountAt(sample, 'process', 'threads');

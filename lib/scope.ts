@@ -4,7 +4,16 @@
  *
  * Everything is a function of the rows pushed: live and offline reach the same answers on the same row.
  */
-import { mayGrow, median, minPoints, type Thresholds, type Trend, theilSenSlope, trendOf } from './growth.js';
+import {
+  isGrowing,
+  mayGrow,
+  median,
+  minPoints,
+  type Thresholds,
+  type Trend,
+  theilSenSlope,
+  trendOf,
+} from './growth.js';
 import { classes, type Metric, type Row, type RssClass } from './numbers.js';
 import { type Excuse, Track } from './track.js';
 import { Window } from './window.js';
@@ -12,30 +21,40 @@ import { Window } from './window.js';
 const MiB = 2 ** 20;
 
 /** RSS has to rise by 4 MiB and by 2 %: below either, allocators and collectors wander by themselves. */
-const rssThresholds: Thresholds = { alpha: 0.003, floor: 4 * MiB, ratio: 0.02 };
+const rssThresholds: Thresholds = { alpha: 0.003, floor: 4 * MiB, ratio: 0.02, clean: 0, tail: 0.7 };
 
 /**
- * A class by itself, where RSS as a whole hides it: a stricter test, because there are several classes. The ratio is
- * of RSS, so that a class that starts from nothing is no exception.
+ * A class by itself, where RSS as a whole hides it. There are several classes, so each has to stand out of its noise
+ * too: a leak in the counters of an allocator is a line, while classes that merely wander are not. The ratio is of
+ * RSS, so that a class that starts from nothing is no exception.
  */
-const classAlpha = 0.0001;
+const classClean = 5;
 
 /** Counts: ratio and floor that pools and keep-alive connections stay under once they are warm. */
 export const countThresholds = {
-  threadCount: { alpha: 0.003, floor: 3, ratio: 0.05 },
-  workerCount: { alpha: 0.003, floor: 3, ratio: 0.05 },
-  fds: { alpha: 0.003, floor: 10, ratio: 0.1 },
-  timers: { alpha: 0.003, floor: 20, ratio: 0.1 },
-  contexts: { alpha: 0.003, floor: 3, ratio: 0.5 },
-  streams: { alpha: 0.003, floor: 10, ratio: 0.1 },
+  threadCount: { alpha: 0.003, floor: 3, ratio: 0.05, clean: 0, tail: 0 },
+  workerCount: { alpha: 0.003, floor: 3, ratio: 0.05, clean: 0, tail: 0 },
+  fds: { alpha: 0.003, floor: 10, ratio: 0.1, clean: 0, tail: 0 },
+  timers: { alpha: 0.003, floor: 20, ratio: 0.1, clean: 0, tail: 0 },
+  contexts: { alpha: 0.003, floor: 3, ratio: 0.5, clean: 0, tail: 0 },
+  streams: { alpha: 0.003, floor: 10, ratio: 0.1, clean: 0, tail: 0 },
 } as const satisfies Partial<Record<Metric, Thresholds>>;
 export type CountMetric = keyof typeof countThresholds;
 
 /**
  * What is judged by itself too. The JS heap stands here as its old generation and as what survives collections;
- * `retained`, `files` and stacks are of interest only as parts of RSS.
+ * files and stacks are of interest only as parts of RSS.
  */
-const ownClasses = ['oldHeap', 'array-buffers', 'external', 'native', 'wasm', 'mmap', 'afterGc'] as const;
+const ownClasses = [
+  'oldHeap',
+  'array-buffers',
+  'external',
+  'native',
+  'retained',
+  'wasm',
+  'mmap',
+  'oldHeapAfterGc',
+] as const;
 
 export const trackedMetrics = [
   'rss',
@@ -46,6 +65,13 @@ export type TrackedMetric = (typeof trackedMetrics)[number];
 
 /** A load that rises by less than this part is noise, or no excuse. */
 const loadRatio = 0.02;
+
+/** What JavaScript owns and collections free: the old generation, Buffers, and the rest that V8 is told of. */
+export type OwnedMetric = 'oldHeap' | 'buffers' | 'others';
+
+/** The part of the growth that collections have to leave behind for a leak, and the part that still is garbage. */
+const survivingRatio = 0.5;
+const garbageRatio = 0.3;
 
 /** Slopes of classes are shares of a growth that is found already: they need fewer points than a test. */
 const sharePoints = 6;
@@ -58,6 +84,9 @@ const leastRows = 51;
  * passes are rarer than samples in large processes, and collections rarer still.
  */
 const leastOwnPoints = 12;
+
+/** A leak that starts within a window makes its newer half steeper by far more than noise does. */
+const lateBend = 2;
 
 export interface ScopeOptions {
   /** Rows looked back on. */
@@ -155,18 +184,30 @@ export class Scope {
     for (const track of Object.values(this.tracks)) track.reset();
   }
 
-  /** Do collections leave more behind each time? `unknown` until there were enough of them. */
-  survivors(): { readonly points: number; readonly answer: 'rising' | 'level' | 'unknown' } {
-    const { times, values } = this.window.series('afterGc', this.#usable());
-    const points = values.length;
-    if (points < 2) return { points, answer: 'unknown' };
-    const spanMs = (times[points - 1] as number) - (times[0] as number);
-    const expected = Math.max(0, this.#slope('oldHeap') * spanMs);
-    const trend = trendOf(times, values, 4);
-    const rise = trend?.rise ?? (values[points - 1] as number) - (values[0] as number);
-    const monotone = trend ? trend.p < 0.05 : values.every((value, i) => i === 0 || value > (values[i - 1] as number));
-    if (monotone && rise >= Math.max(rssThresholds.floor, 0.3 * expected)) return { points, answer: 'rising' };
-    return { points, answer: points >= 4 && rise < 0.3 * expected ? 'level' : 'unknown' };
+  /**
+   * Does what JavaScript owns survive major collections? Until one has run, growth may be garbage: V8 lets Buffers of
+   * tens of MB pile up before it looks for them. What had grown before the last collection is held against what was
+   * left after it.
+   */
+  survivors(name: OwnedMetric): 'rising' | 'level' | 'unknown' {
+    const rows = this.#usable();
+    const after = this.window.series(`${name}AfterGc`, rows);
+    const points = after.values.length;
+    if (points === 0) return 'unknown';
+    const lastMs = after.times[points - 1] as number;
+    const { times, values } = this.window.series(name, rows);
+    const earlier = values.subarray(0, times.findLastIndex((time) => time < lastMs) + 1);
+    const before = earlier.at(-1);
+    if (before === undefined) return 'unknown';
+    const last = after.values[points - 1] as number;
+    const first = points === 1 ? earlier.reduce((least, value) => Math.min(least, value)) : (after.values[0] as number);
+    const grown = before - first;
+    const floor = rssThresholds.floor / 2;
+    const climbs = points >= 2 && after.values.every((value, i) => i === 0 || value > (after.values[i - 1] as number));
+    if (climbs && last - first >= Math.max(2 * floor, survivingRatio * grown)) return 'rising';
+    if (grown < floor) return 'unknown';
+    if (last - first >= survivingRatio * grown) return 'rising';
+    return last - first < garbageRatio * grown ? 'level' : 'unknown';
   }
 
   /** Slope of a class; 0 when too little is known of it. */
@@ -180,7 +221,7 @@ export class Scope {
     const floor = Math.max(rssThresholds.floor, rssThresholds.ratio * level);
     const isBelow = this.#isBelow(peakRss);
     for (const name of ownClasses) {
-      this.#test(name, { alpha: classAlpha, floor, ratio: 0 }, this.#confirmations, isBelow);
+      this.#test(name, { ...rssThresholds, floor, ratio: 0, clean: classClean }, this.#confirmations, isBelow);
     }
   }
 
@@ -198,11 +239,29 @@ export class Scope {
     const track = this.tracks[name];
     const least = (ownClasses as readonly string[]).includes(name) ? leastOwnPoints : minPoints;
     const promising = values.length >= least && (track.found || mayGrow(values, thresholds.alpha));
-    const trend = promising ? trendOf(times, values, least) : null;
+    const whole = promising ? trendOf(times, values, least) : null;
+    const passes = whole !== null && isGrowing(whole, thresholds);
+    const trend = passes || track.found ? whole : (this.#recentTrend(times, values, thresholds, least) ?? whole);
     const loadFalls = track.found && (this.trend('load')?.high ?? 0) < 0;
-    track.update(trend, times[0] ?? Number.NaN, thresholds, confirmations, loadFalls, (rising) =>
+    track.update(trend, trend?.startMs ?? Number.NaN, thresholds, confirmations, loadFalls, (rising) =>
       isBelowPeak ? 'peak' : this.#excuse(rising, thresholds),
     );
+  }
+
+  /**
+   * A leak that starts late bends the window, which the test takes for noise. So the newer half is tested by itself
+   * where it has left the range of the older one, as the ramp of a sawtooth does not, and is steeper, as the end of a
+   * warm-up is not.
+   */
+  #recentTrend(times: Float64Array, values: Float64Array, thresholds: Thresholds, least: number): Trend | null {
+    const half = values.length >> 1;
+    if (this.#usable() < 2 * leastRows || values.length - half < least) return null;
+    const recent = values.subarray(half);
+    if (!mayGrow(recent, thresholds.alpha)) return null;
+    const trend = trendOf(times.subarray(half), recent, least);
+    const range = values.subarray(0, half).reduce((highest, value) => Math.max(highest, value), -1 / 0);
+    if (trend === null || trend.end - range < thresholds.floor || !isGrowing(trend, thresholds)) return null;
+    return trend.slope > lateBend * theilSenSlope(times.subarray(0, half), values.subarray(0, half)) ? trend : null;
   }
 
   /**

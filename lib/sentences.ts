@@ -89,10 +89,10 @@ const other: Record<Exclude<Reason, 'growing'>, (words: Words) => string> = {
   confirming: ({ rule }) => `${capital(rule.noun)} rises, but not for long enough to call it growth.`,
   'signal-missing': ({ rule, mallocStopped }) =>
     `Nothing can be said of ${rule.noun}: missing is ${rule.missing}${mallocStopped === null ? '' : ` (${mallocStopped})`}.`,
-  garbage: () =>
-    'The JavaScript heap grows, but what survives major collections does not: this is garbage, not a leak.',
-  'no-collection': () =>
-    'The JavaScript heap grows, but too few major collections have shown what survives: missing are two or more of them.',
+  garbage: ({ rule }) =>
+    `${capital(rule.noun)} grows between major collections, but what survives them does not: garbage, not a leak.`,
+  'no-collection': ({ rule }) =>
+    `${capital(rule.noun)} grows, but no major collection has shown yet what of it survives: missing is one or two of them.`,
   'page-cache': () =>
     'RSS grows by mapped files. Their pages are page cache: the kernel drops them when it needs memory, this is no leak.',
   'under-threads': ({ rule }) => `${capital(rule.noun)} cannot be judged while the number of threads grows.`,

@@ -11,9 +11,6 @@ export type Excuse = 'load' | 'peak';
 const holdAlpha = 0.05;
 const holdLastThird = 0.3;
 
-/** The part of the predicted rise that the last points have to show when growth is first believed. */
-export const tailRatio = 0.7;
-
 export class Track {
   /** Consecutive passes, and consecutive misses after `found`. */
   #passes = 0;
@@ -75,7 +72,7 @@ export class Track {
       if (this.#passes === 0 && !this.#found) this.#sinceMs = startMs;
       this.#passes++;
       this.#misses = 0;
-      if (this.#passes >= confirmations && trend.tail >= tailRatio) this.#found = true;
+      if (this.#passes >= confirmations && trend.tail >= thresholds.tail) this.#found = true;
       return;
     }
     this.#passes = 0;

@@ -3,9 +3,9 @@
  * numbers are judged in scope.ts, the words are in sentences.ts, and judge.ts carries states over time.
  */
 
-import type { Trend } from './growth.js';
-import type { Metric, RssClass } from './numbers.js';
-import type { CountMetric, Scope } from './scope.js';
+import { isSustained, type Trend } from './growth.js';
+import { classes, type Metric, type RssClass } from './numbers.js';
+import type { CountMetric, OwnedMetric, Scope } from './scope.js';
 import type { Suspect } from './suspects.js';
 import type { Excuse, Track } from './track.js';
 
@@ -21,9 +21,9 @@ export type Reason =
   /** Passed the test, but not often enough in a row. */
   | 'confirming'
   | 'signal-missing'
-  /** The JS heap grows, but what survives collections does not. */
+  /** What JavaScript owns grows, but what survives collections does not. */
   | 'garbage'
-  /** The JS heap grows, and no major collection has shown what survives. */
+  /** What JavaScript owns grows, and no major collection has shown what survives. */
   | 'no-collection'
   /** Mapped files: the kernel drops such pages when it needs memory. */
   | 'page-cache'
@@ -281,8 +281,11 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threadsGrow: 
   const rss = scope.tracks.rss;
   const share = shares[rule.metric] ?? 0;
   const own = ownTrack(rule.metric, scope);
-  const carries = rss.found && share >= (facts.before[id] === 'found' ? staysDominant : dominant);
-  const byItself = own?.found === true && (!rss.found || share >= worthSaying);
+  const stays = facts.before[id] === 'found';
+  const carries = rss.found && share >= (stays ? staysDominant : dominant) && (stays || rises(rule.metric, scope));
+  // Freeing a cache retains memory too: that is of interest only where RSS grows by it.
+  const matters = rule.metric !== 'retained' || (share >= dominant && rises('retained', scope));
+  const byItself = own?.found === true && matters && (!rss.found || share >= worthSaying);
   if (!carries && !byItself) {
     if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
     const undecidedOwn = own === null ? null : undecided(own, facts.before[id]);
@@ -291,19 +294,48 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threadsGrow: 
   }
   if (rule.metric === 'files') return clear('page-cache');
   if (threadsGrow && rule.underThreads) return inconclusive('under-threads');
-  if (rule.metric === 'js-heap' && !scope.tracks.afterGc.found) {
-    const { answer } = scope.survivors();
+  const owned = ownedMetrics[rule.metric];
+  if (owned !== undefined && !(rule.metric === 'js-heap' && scope.tracks.oldHeapAfterGc.found)) {
+    const answer = scope.survivors(owned);
     if (answer === 'level') return clear('garbage');
     // Growth that was confirmed once stays so: after a while no collection may fall into the window.
-    if (answer === 'unknown' && facts.before[id] !== 'found') return inconclusive('no-collection', rss);
+    if (answer === 'unknown' && facts.before[id] !== 'found' && !isUnseenByV8(rule.metric, scope)) {
+      return inconclusive('no-collection', rss);
+    }
   }
   return found(byItself && own !== null ? own : rss);
+}
+
+/** The counters of classes that the garbage collector frees. */
+const ownedMetrics: Partial<Record<RssClass, OwnedMetric>> = {
+  'js-heap': 'oldHeap',
+  'array-buffers': 'buffers',
+  external: 'others',
+};
+
+/**
+ * SharedArrayBuffers and the stores of Blobs are not declared to V8. It does not collect on their account, so waiting
+ * for a collection would be waiting for ever.
+ */
+function isUnseenByV8(metric: RssClass, scope: Scope): boolean {
+  if (metric !== 'array-buffers') return false;
+  return (scope.trend('unseen')?.rise ?? 0) >= dominant * (scope.trend('buffers')?.rise ?? 1 / 0);
+}
+
+/**
+ * A class rises by itself as RSS does: a step at the end of a window makes it the largest share, not the cause. What
+ * the allocator keeps levels off as a rule, so it has to reach 8 MiB and a tenth of RSS.
+ */
+function rises(metric: RssClass, scope: Scope): boolean {
+  const trend = scope.trend(metric, knownPoints);
+  if (trend === null || trend.low <= 0 || !isSustained(trend)) return false;
+  return metric !== 'retained' || trend.rise >= Math.max(8 * 2 ** 20, 0.1 * (scope.trend('rss')?.level ?? 0));
 }
 
 /** The track of a class by itself; for the JS heap, of what survives or of the old generation. */
 function ownTrack(metric: RssClass, scope: Scope): Track | null {
   const { tracks } = scope;
-  if (metric === 'js-heap') return tracks.afterGc.found ? tracks.afterGc : tracks.oldHeap;
+  if (metric === 'js-heap') return tracks.oldHeapAfterGc.found ? tracks.oldHeapAfterGc : tracks.oldHeap;
   return Object.hasOwn(tracks, metric) ? tracks[metric as keyof typeof tracks] : null;
 }
 
@@ -335,12 +367,28 @@ const accounts: readonly Reason[] = ['garbage', 'no-collection', 'page-cache', '
 function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decision>>): Decision {
   const { rss } = facts.scope.tracks;
   if (!rss.found) return undecided(rss, facts.before.mixed) ?? clear('level');
+  // A window that is bent by what has just ended divides into shares that explain nothing.
+  if (rss.passes === 0 && facts.before.mixed !== 'found') return inconclusive('confirming', rss);
   const named = rules.some((rule) => {
     if (rule.kind === 'mixed' || (rule.kind === 'count' && !rule.carriesRss)) return false;
     const { state, reason } = decisions[rule.id];
     return state === 'found' || accounts.includes(reason);
   });
-  return named ? clear('elsewhere') : found(rss);
+  if (named) return clear('elsewhere');
+  return isDivided(facts) ? found(rss) : inconclusive('confirming', rss);
+}
+
+/**
+ * Several classes rise and carry half of the growth together, none of them alone. Without a ledger there are no classes
+ * to divide by, and growth of RSS has to be said all the same.
+ */
+function isDivided({ shares, scope, isKnown }: Facts): boolean {
+  if (!isKnown('files')) return true;
+  const parts = classes
+    .filter((metric) => metric !== 'files' && rises(metric, scope))
+    .map((metric) => shares[metric] ?? 0);
+  if ((shares.unsplit ?? 0) >= dominant || (shares.threads ?? 0) >= dominant) return true;
+  return Math.max(...parts, 0) < dominant && parts.reduce((sum, part) => sum + part, 0) >= dominant;
 }
 
 /** The series whose slope is the rate of a rule. */
