@@ -1,5 +1,5 @@
 /** What a session adds to samples for the judge, and what it makes of the answers; in plain processes of each Node. */
-import { test } from 'tap';
+import t, { test } from 'tap';
 import { LoadCounter } from '../lib/load.js';
 import { nodes, root, runForJson } from './plain.js';
 
@@ -13,6 +13,8 @@ test("the program's own measure of load wins over requests; nothing counted is u
   t.strictSame(load.take(), { requests: 0 }, 'idle, which is known now');
   load.stop();
 });
+
+t.jobs = 4;
 
 const counted = `
   const { Worker } = require('node:worker_threads');
@@ -41,7 +43,7 @@ const counted = `
 const suspected = `
   const channels = require('node:diagnostics_channel');
   const { start } = require(${JSON.stringify(root)});
-  const session = start({ interval: 20, destination: 'none' });
+  const session = start({ interval: 100, destination: 'none' });
   const published = [];
   channels.subscribe('extmem:verdict', ({ id }) => published.push(id));
   const events = [];
@@ -50,7 +52,7 @@ const suspected = `
   session.on('sample', (sample) => {
     samples++;
     if (sample.sites !== undefined) firstSites ??= samples;
-    if (samples === 140) process.stdout.write(JSON.stringify({ events, published, firstSites }) + '\\n', () => process.exit());
+    if (samples === 240 || events.some(({ id, state }) => id === 'js-heap' && state === 'found')) process.stdout.write(JSON.stringify({ events, published, firstSites }) + '\\n', () => process.exit());
   });
   session.on('verdict', ({ id, state, suspects }) => {
     events.push({ id, state, site: suspects[0]?.site ?? null });
@@ -59,7 +61,7 @@ const suspected = `
   function keepRow(i) {
     kept.push({ i, row: new Array(250).fill(i) });
   }
-  setInterval(() => { for (let i = 0; i < 120; i++) keepRow(i); }, 20);`;
+  setInterval(() => { for (let i = 0; i < 40; i++) keepRow(i); }, 20);`;
 
 for (const node of nodes) {
   test(`Node ${node.major}: workers and requests are counted while a session runs`, async (t) => {
@@ -79,7 +81,8 @@ for (const node of nodes) {
       firstSites: number;
     }>(node, ['-e', suspected]);
     const heap = events.find(({ id, state }) => id === 'js-heap' && state === 'found');
-    t.match(heap?.site, /^keepRow /);
+    // V8's profiler sees physical frames: a function that was inlined counts as its caller.
+    t.match(heap?.site, /^(keepRow|\(anonymous\)) \(\[eval\]:/);
     t.strictSame(
       published,
       events.map(({ id }) => id),

@@ -143,7 +143,7 @@ const services = {
   retained: () =>
     function renderReport(i) {
       if (i % 20 !== 0) return;
-      addon.hoard((i / 20) * 400 * KiB + MiB, 4000, 4000);
+      addon.hoard((i / 20) * 400 * KiB + 8 * MiB, 4000, 4000);
       addon.freeButLast(1);
     },
   wasmMany: () =>
