@@ -15,9 +15,10 @@ export type { Diagnosis } from './doctor.js';
 export type { ErrorCode } from './errors.js';
 export type { AlertRecord, LineRecord, SampleRecord, StartRecord, StopRecord, VerdictRecord } from './log.js';
 export type { Destination, Logger, Options } from './options.js';
+export type { VerdictId } from './rules.js';
 export type * from './sample.js';
 export type { Frame, Site, Suspect } from './suspects.js';
-export type { Evidence, Verdict, VerdictId, VerdictState } from './verdicts.js';
+export type { Evidence, Verdict, VerdictState } from './verdicts.js';
 export type { Session };
 export { compare, ExtmemError };
 

@@ -7,6 +7,7 @@ import { timeToLimit } from './eta.js';
 import { median, type Trend } from './growth.js';
 import { numberAt, type Row, readRow, type Sources, valueAt } from './numbers.js';
 import { Peaks } from './peaks.js';
+import { type Rule, rules, type VerdictId } from './rules.js';
 import { Scope } from './scope.js';
 import { nextOf, sentenceOf, type Words } from './sentences.js';
 import { Suspects } from './suspects.js';
@@ -15,11 +16,8 @@ import {
   decide,
   type Evidence,
   factsOf,
-  type Rule,
   rateTrend,
-  rules,
   type Verdict,
-  type VerdictId,
   type VerdictState,
 } from './verdicts.js';
 import { Window } from './window.js';
@@ -119,7 +117,7 @@ export class Judge {
     row.load /= this.#intervals.at(-1) ?? Number.NaN;
     const longDue = this.#fill(timeMs, row);
     const shortDue = this.#short.push(timeMs, row, this.#peaks.before(this.#short.window.startMs));
-    const verdicts = shortDue || longDue ? this.#evaluate() : [];
+    const verdicts = shortDue || longDue ? this.#evaluate(longDue) : [];
     return { verdicts, alerts: this.#alerts.check(timeMs, sample, this.#growsForLong()) };
   }
 
@@ -200,8 +198,9 @@ export class Judge {
   }
 
   /** Decides anew and returns the verdicts to be said. */
-  #evaluate(): Verdict[] {
-    this.#decisions = this.#decide();
+  #evaluate(longDue: boolean): Verdict[] {
+    const { long } = this.#decisions;
+    this.#decisions = longDue ? this.#decide() : { short: decide(factsOf(this.#short, this.#states)), long };
     const changed: Verdict[] = [];
     for (const rule of rules) {
       const before = this.#states[rule.id];

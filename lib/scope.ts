@@ -105,12 +105,14 @@ export class Scope {
   readonly #options: ScopeOptions;
   readonly #step: number;
   readonly #least: number;
+  readonly #trends = new Map<Metric, Trend | null>();
+  #shares: Partial<Record<RssClass, number>> | null = null;
   #skip: number;
   #rows = 0;
 
   constructor(options: ScopeOptions) {
     this.#options = options;
-    this.#step = Math.max(2, Math.round(options.rows / 8));
+    this.#step = Math.max(3, Math.round(options.rows / 8));
     this.#least = Math.min(leastRows, options.rows);
     this.#skip = options.skip;
     this.window = new Window(options.rows);
@@ -142,26 +144,30 @@ export class Scope {
   }
 
   /**
-   * Adds a row; `true` when it completed an evaluation. Counts and classes are tested a row before RSS, so that no
-   * single tick pays for all.
+   * Adds a row; `true` when it completed an evaluation. Counts are tested two rows before RSS and classes one, so that
+   * no single tick pays for all.
    */
   push(timeMs: number, row: Row, peakRss: number): boolean {
     this.window.push(timeMs, row);
     this.#rows++;
+    this.#forget();
     const due = this.#rows - this.#firstRow;
+    if (due >= -2 && (due + 2) % this.#step === 0) this.#testCounts();
     if (due >= -1 && (due + 1) % this.#step === 0) this.#testClasses(peakRss);
     if (due < 0 || due % this.#step !== 0) return false;
     this.#test('rss', rssThresholds, this.#confirmations, this.#isBelow(peakRss));
-    for (const name of Object.keys(countThresholds) as CountMetric[]) {
-      this.#test(name, countThresholds[name], this.#confirmations, false);
-    }
     return true;
   }
 
-  /** The trend of a column over the rows that count. */
+  /** The trend of a column over the rows that count; computed once a row. */
   trend(name: Metric, atLeast = minPoints): Trend | null {
-    const { times, values } = this.window.series(name, this.#usable());
-    return trendOf(times, values, atLeast);
+    let trend = this.#trends.get(name);
+    if (trend === undefined) {
+      const { times, values } = this.window.series(name, this.#usable());
+      trend = trendOf(times, values, sharePoints);
+      this.#trends.set(name, trend);
+    }
+    return trend !== null && trend.points >= atLeast ? trend : null;
   }
 
   /**
@@ -169,6 +175,11 @@ export class Scope {
    * where something else shrinks. Parts under 1 % are left out.
    */
   shares(): Partial<Record<RssClass, number>> {
+    this.#shares ??= this.#divide();
+    return this.#shares;
+  }
+
+  #divide(): Partial<Record<RssClass, number>> {
     const slopes = classes.map((name) => [name, this.#slope(name)] as const);
     const rising = slopes.reduce((sum, [, slope]) => sum + Math.max(0, slope), 0);
     const whole = Math.max(rising, this.#slope('rss'));
@@ -179,6 +190,7 @@ export class Scope {
   /** What was seen before cannot be compared with what comes. `skip` rows are ignored again. */
   reset(skip: number): void {
     this.window.clear();
+    this.#forget();
     this.#rows = 0;
     this.#skip = skip;
     for (const track of Object.values(this.tracks)) track.reset();
@@ -216,6 +228,12 @@ export class Scope {
     return values.length < sharePoints ? 0 : theilSenSlope(times, values);
   }
 
+  #testCounts(): void {
+    for (const name of Object.keys(countThresholds) as CountMetric[]) {
+      this.#test(name, countThresholds[name], this.#confirmations, false);
+    }
+  }
+
   #testClasses(peakRss: number): void {
     const level = this.window.series('rss', this.#usable()).values[0] ?? 0;
     const floor = Math.max(rssThresholds.floor, rssThresholds.ratio * level);
@@ -228,6 +246,11 @@ export class Scope {
   /** RSS has not left the range that it kept to before this window. */
   #isBelow(peakRss: number): boolean {
     return median(this.window.series('rss', 8).values) <= peakRss;
+  }
+
+  #forget(): void {
+    this.#trends.clear();
+    this.#shares = null;
   }
 
   #usable(): number {

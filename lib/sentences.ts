@@ -5,8 +5,9 @@
 import { formatBytes } from './format.js';
 import type { Trend } from './growth.js';
 import { numberAt } from './numbers.js';
+import type { Rule, VerdictId } from './rules.js';
 import type { Suspect } from './suspects.js';
-import type { Reason, Rule, VerdictId } from './verdicts.js';
+import type { Reason } from './verdicts.js';
 
 /** What a sentence is made of. */
 export interface Words {
