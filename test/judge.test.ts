@@ -221,6 +221,19 @@ test('a process that starts again under its pid is judged afresh', async (t) => 
   t.equal(verdict(judge, 'native').reason, 'too-few-samples');
 });
 
+test('lines that come twice or late are left out', async (t) => {
+  const sampleAt = sampler({ native: rising(0.4) });
+  const judge = new Judge(options);
+  const found: number[] = [];
+  for (let i = 0; i < 120; i++) {
+    for (const seq of i > 20 ? [i, i, i - 7] : [i]) {
+      const { verdicts } = judge.push(startMs + seq * intervalMs, { ...sampleAt(i), seq });
+      if (verdicts.some(({ state }) => state === 'found')) found.push(i + 1);
+    }
+  }
+  t.strictSame(found, [93]);
+});
+
 test('evidence, rate and since are those of the growth', async (t) => {
   const { judge } = judged({ native: rising(0.5) }, 120);
   const { bytesPerHour, evidence, shares } = verdict(judge, 'native');
