@@ -74,6 +74,16 @@ function reclaimable(binding: Binding, works: number): true | string {
   return (works & binding.probes.mallocInfoFound) !== 0 ? true : 'malloc_info is missing from this libc';
 }
 
+/** Sites of the JS heap come from an inspector session within the process. */
+function heapSites(): true | string {
+  if (process.features.inspector === false) return 'this Node has no inspector: js-heap verdicts name no suspects';
+  // Node 24 and later; the types are those of Node 20.
+  const { permission } = process as { permission?: { has(scope: string): boolean } };
+  const denied =
+    permission !== undefined && Number.parseInt(process.versions.node, 10) >= 24 && !permission.has('inspector');
+  return denied ? 'start node with --allow-inspector to let js-heap verdicts name suspects' : true;
+}
+
 /** Asks the addon to try things out: reads smaps once, on the calling thread. */
 export function findCapabilities(native: Native, limit: LimitSource): Capabilities {
   const found: Record<string, true | string> = { addon: native.unavailable ?? true };
@@ -89,7 +99,8 @@ export function findCapabilities(native: Native, limit: LimitSource): Capabiliti
     limit.kind === 'physical' ? 'no cgroup limits this process: physical memory counts as the limit' : true;
   found.nativeProfile = 'this version does not intercept the allocator: sampleBytes and stackDepth have no effect';
   found.streams = 'this version does not track streams: the option has no effect';
-  found.verdicts = 'this version does not judge growth: window and confirmations have no effect';
+  found.verdicts = true;
+  found.heapSites = heapSites();
   found.reports = 'this version writes no reports: signal and reportDir have no effect';
   return found;
 }

@@ -1,11 +1,13 @@
 /** The line format: one JSON object per line, shaped as pino's, with everything of ours under `extmem`. */
 import { hostname } from 'node:os';
+import type { Alert } from './alerts.js';
 import type { Capabilities } from './capabilities.js';
 import type { Sink } from './destination.js';
 import { formatBytes } from './format.js';
 import type { Native } from './native.js';
 import type { ResolvedOptions } from './options.js';
 import type { Sample } from './sample.js';
+import type { Verdict } from './verdicts.js';
 import { version } from './versions.js';
 
 /** Version of the format. Keys are only added under the same version; readers ignore keys that they do not know. */
@@ -27,7 +29,13 @@ export interface StopRecord {
   readonly samples: number;
 }
 
-export type LineRecord = StartRecord | SampleRecord | StopRecord;
+/** A verdict whose state changed. */
+export type VerdictRecord = Verdict & { readonly kind: 'verdict' };
+
+/** A threshold that was crossed. */
+export type AlertRecord = Alert & { readonly kind: 'alert' };
+
+export type LineRecord = StartRecord | SampleRecord | VerdictRecord | AlertRecord | StopRecord;
 
 const level = { info: 30, warn: 40 } as const;
 
@@ -69,12 +77,12 @@ export class Log {
     this.#sink = sink;
   }
 
-  write(record: LineRecord, msg: string, lineLevel: keyof typeof level = 'info'): void {
+  write(record: LineRecord, msg: string, lineLevel: keyof typeof level = 'info', timeMs = Date.now()): void {
     const extmem = { v: formatVersion, ...record, lostLines: this.#sink.lostLines };
     const fields = { level: level[lineLevel], msg, extmem };
     const line = JSON.stringify({
       level: fields.level,
-      time: Date.now(),
+      time: timeMs,
       pid: process.pid,
       hostname: this.#hostname,
       name: 'extmem',

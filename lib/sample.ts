@@ -6,7 +6,9 @@
  *
  * Units are in the names; bytes are integers. `null` means unknown, and is never written as 0. Keys are only added.
  */
+
 import type { AfterMajorGc, GcTotals } from './gc.js';
+import type { Site } from './suspects.js';
 
 /** Resident bytes by owner. The values sum to the `rssBytes` of the ledger they belong to, exactly. */
 export interface LeafBytes {
@@ -136,6 +138,8 @@ export interface Isolate {
 
 export interface ProcessNumbers {
   readonly threads: number | null;
+  /** Worker threads that the sampling isolate started and that run; `null` outside a session. */
+  readonly workers: number | null;
   readonly fdCount: number | null;
   readonly fds: {
     readonly files: number;
@@ -154,6 +158,12 @@ export interface Limit {
   readonly usedRatio: number | null;
   /** Time until the limit is reached at the growth found: [low, high], or `null` when no growth was found. */
   readonly etaMs: readonly [low: number, high: number] | null;
+}
+
+/** Work done since the previous sample, against which growth is held. */
+export interface Load {
+  /** What the program counted by `session.addLoad()`, else HTTP requests; `null` while there were none of either. */
+  readonly requests: number | null;
 }
 
 /** What the sampler itself costs. */
@@ -184,5 +194,9 @@ export interface Sample {
   readonly isolates: readonly Isolate[];
   readonly process: ProcessNumbers;
   readonly limit: Limit;
+  /** `null` outside a session. */
+  readonly load: Load | null;
   readonly cost: Cost;
+  /** Live bytes by allocation site; only on some samples, while growth is suspected. */
+  readonly sites?: readonly Site[];
 }

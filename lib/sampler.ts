@@ -32,10 +32,10 @@ export const readText: ReadText = (path) => {
 
 function fallbackProcess(): ProcessNumbers {
   try {
-    return { threads: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1 };
+    return { threads: null, workers: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1 };
   } catch {
     // No /proc: unknown, which is what null says.
-    return { threads: null, fds: null, fdCount: null };
+    return { threads: null, workers: null, fds: null, fdCount: null };
   }
 }
 
@@ -43,7 +43,7 @@ function composeProcess(pass: Pass): ProcessNumbers {
   const fds = Number.isNaN(pass.fdFiles)
     ? null
     : { files: pass.fdFiles, sockets: pass.fdSockets, pipes: pass.fdPipes, other: pass.fdOther };
-  return { threads: known(pass.threads), fds, fdCount: known(pass.fdCount) };
+  return { threads: known(pass.threads), workers: null, fds, fdCount: known(pass.fdCount) };
 }
 
 export class Sampler {
@@ -143,6 +143,7 @@ export class Sampler {
       isolates,
       process: pass === null ? fallbackProcess() : composeProcess(pass),
       limit: readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes),
+      load: null,
       cost: {
         mainThreadUs,
         offThreadUs: pass === null ? null : this.#threadCpuSinceLastUs(pass),

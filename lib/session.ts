@@ -7,6 +7,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { isMainThread } from 'node:worker_threads';
+import type { Alert } from './alerts.js';
 import type { Binding } from './binding.js';
 import { findCapabilities } from './capabilities.js';
 import { openSink } from './destination.js';
@@ -18,21 +19,33 @@ import type { Native } from './native.js';
 import type { ResolvedOptions } from './options.js';
 import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';
+import type { Verdict } from './verdicts.js';
+import { Watch } from './watch.js';
 
 const sampleChannel = channel('extmem:sample');
+const verdictChannel = channel('extmem:verdict');
+const alertChannel = channel('extmem:alert');
 
 /** What the isolate that owns the session holds. */
 interface Owned {
   readonly gc: GcWatch;
   readonly sampler: Sampler;
+  readonly watch: Watch;
   readonly log: Log;
 }
 
 export interface SessionEvents {
   sample: [sample: Sample];
+  /** A verdict changed its state. */
+  verdict: [verdict: Verdict];
+  /** A threshold was crossed. */
+  alert: [alert: Alert];
 }
 
-/** What `start()` returns. Emits `sample` for every line; the same goes to the diagnostics channel `extmem:sample`. */
+/**
+ * What `start()` returns. Emits `sample`, `verdict` and `alert`, once for every such line; the same goes to the
+ * diagnostics channels `extmem:sample`, `extmem:verdict` and `extmem:alert`.
+ */
 export class Session extends EventEmitter<SessionEvents> {
   readonly #binding: Binding | null;
   readonly #onStop: () => void;
@@ -72,7 +85,7 @@ export class Session extends EventEmitter<SessionEvents> {
       const sampler = new Sampler(native.binding, gc, options.memoryLimitBytes);
       const capabilities = findCapabilities(native, sampler.limitSource);
       log.write(startRecord(options, native, capabilities), 'extmem started');
-      return { gc, sampler, log };
+      return { gc, sampler, watch: new Watch(options), log };
     } catch (error) {
       this.#binding?.close();
       throw error;
@@ -88,7 +101,7 @@ export class Session extends EventEmitter<SessionEvents> {
     const startedMs = performance.now();
     if (this.#binding === null || this.#awaiting) {
       // No reader, or one that is still busy with the last request: a line never waits longer than an interval.
-      this.#deliver(this.#owned.sampler.compose(this.#lastTickUs), startedMs);
+      this.#deliver(this.#owned, this.#owned.sampler.compose(this.#lastTickUs), startedMs);
       return;
     }
     this.#awaiting = true;
@@ -101,16 +114,32 @@ export class Session extends EventEmitter<SessionEvents> {
     if (this.#owned === null || !this.#awaiting || this.#stopped) return;
     const startedMs = performance.now();
     this.#awaiting = false;
-    this.#deliver(this.#owned.sampler.compose(this.#lastTickUs), startedMs);
+    this.#deliver(this.#owned, this.#owned.sampler.compose(this.#lastTickUs), startedMs);
   }
 
-  #deliver(sample: Sample, startedMs: number): void {
+  /** Judges a sample, writes its line and those that follow from it. Returns the sample as it was written. */
+  #deliver({ log, watch }: Owned, sampled: Sample, startedMs: number): Sample {
     this.#samples++;
-    this.#owned?.log.write({ kind: 'sample', ...sample }, describeSample(sample));
+    const timeMs = Date.now();
+    const { sample, judgement } = watch.look(timeMs, sampled);
+    log.write({ kind: 'sample', ...sample }, describeSample(sample), 'info', timeMs);
+    for (const verdict of judgement.verdicts) {
+      log.write({ kind: 'verdict', ...verdict }, verdict.sentence, verdict.state === 'found' ? 'warn' : 'info', timeMs);
+    }
+    for (const alert of judgement.alerts) log.write({ kind: 'alert', ...alert }, alert.sentence, 'warn', timeMs);
     this.#lastTickUs = Math.round(this.#tickUs + (performance.now() - startedMs) * 1000);
     this.#tickUs = 0;
     this.emit('sample', sample);
     if (sampleChannel.hasSubscribers) sampleChannel.publish(sample);
+    for (const verdict of judgement.verdicts) {
+      this.emit('verdict', verdict);
+      if (verdictChannel.hasSubscribers) verdictChannel.publish(verdict);
+    }
+    for (const alert of judgement.alerts) {
+      this.emit('alert', alert);
+      if (alertChannel.hasSubscribers) alertChannel.publish(alert);
+    }
+    return sample;
   }
 
   /**
@@ -125,9 +154,20 @@ export class Session extends EventEmitter<SessionEvents> {
       );
     }
     const startedMs = performance.now();
-    const sample = this.#owned.sampler.takeNow();
-    this.#deliver(sample, startedMs);
-    return sample;
+    return this.#deliver(this.#owned, this.#owned.sampler.takeNow(), startedMs);
+  }
+
+  /** All verdicts as they stand, one per id; empty in an isolate that owns no session. */
+  verdicts(): Verdict[] {
+    return this.#owned?.watch.verdicts() ?? [];
+  }
+
+  /**
+   * Counts work done: jobs, messages, or bytes served. Growth under rising load is then not taken for a leak. Without a
+   * call, requests to HTTP servers of this isolate count.
+   */
+  addLoad(units = 1): void {
+    this.#owned?.watch.addLoad(units);
   }
 
   /** Ends the session: the last line is written, the reader thread is joined. A second call does nothing. */
@@ -139,6 +179,7 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#binding?.close();
     if (this.#owned !== null) {
       this.#owned.gc.stop();
+      this.#owned.watch.stop();
       this.#owned.log.write({ kind: 'stop', samples: this.#samples }, `extmem stopped after ${this.#samples} samples`);
       this.#owned.log.close();
     }

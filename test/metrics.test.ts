@@ -20,7 +20,7 @@ const source = `
   const session = extmem.start({ destination: 'none', interval: '1h' });
   const worker = new Worker('const extmem = require(${JSON.stringify(root)}); extmem.start(); require("node:worker_threads").parentPort.postMessage(1); setInterval(() => {}, 1000);', { eval: true });
   worker.once('message', () => {
-    session.sample(); gc();
+    session.sample(); session.addLoad(3); gc();
     setImmediate(() => setImmediate(() => process.stdout.write(JSON.stringify(session.sample()) + '\\n', () => process.exit())));
   });`;
 
@@ -46,7 +46,8 @@ test('every number of a sample has a row, and every row is in a sample', async (
 
 test('rows are unique, carry their unit and say something', async (t) => {
   t.equal(new Set(metrics.map((metric) => metric.path)).size, metrics.length);
-  const count = /(Count|seq|mappings|Threads|threads|peekFailures|Contexts|threadId|fds\.\w+|ledgerSkipped)$/;
+  const count =
+    /(Count|seq|mappings|Threads|threads|workers|requests|peekFailures|Contexts|threadId|fds\.\w+|ledgerSkipped)$/;
   for (const { path, sentence } of metrics) {
     t.match(path, /(Bytes|Bytes\[\]|leafBytes\.\w+|Ms|Ms\[\]|Us|Ratio|limit\.bytes)$/.test(path) ? /./ : count, path);
     t.match(sentence, /^[A-Z].*\.$|^[a-z]\w+ .*\.$/, sentence);

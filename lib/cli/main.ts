@@ -3,12 +3,13 @@
 import { ExtmemError, messageOf } from '../errors.js';
 import { nearest } from '../options.js';
 import { version } from '../versions.js';
+import { checkCommand } from './check.js';
 import { type Command, exitUsage } from './command.js';
 import { doctorCommand } from './doctor.js';
 import { runCommand } from './run.js';
 import { topCommand } from './top.js';
 
-const commands: readonly Command[] = [runCommand, topCommand, doctorCommand];
+const commands: readonly Command[] = [runCommand, topCommand, checkCommand, doctorCommand];
 
 function overview(): string {
   const rows = commands.map((command) => `  ${command.usage.padEnd(42)} ${command.sentence}`);
@@ -18,7 +19,8 @@ function overview(): string {
     'Usage:',
     ...rows,
     '',
-    'Exit codes: 0 fine, 2 wrong use or bad input; `run` passes on those of the program.',
+    'Exit codes: 0 fine, 2 wrong use or bad input; `check` adds 1 for a leak found and 3 for inconclusive; `run` passes',
+    'on those of the program.',
     'Next: `extmem doctor` tells what works here, `extmem COMMAND --help` what a command takes.',
   ].join('\n');
 }

@@ -1,0 +1,316 @@
+/**
+ * From samples to verdicts and alerts. A fold: the same samples in the same order give the same answers, which is how
+ * `extmem check` agrees with what was said live. No clock, no I/O; time comes with the samples.
+ */
+import { type Alert, Alerts, longGrowthMs } from './alerts.js';
+import { timeToLimit } from './eta.js';
+import { median, type Trend } from './growth.js';
+import { numberAt, type Row, readRow, type Sources, valueAt } from './numbers.js';
+import { Peaks } from './peaks.js';
+import { type Rule, rules, type VerdictId } from './rules.js';
+import { Scope } from './scope.js';
+import { nextOf, sentenceOf, type Words } from './sentences.js';
+import { Suspects } from './suspects.js';
+import {
+  type Decision,
+  decide,
+  type Evidence,
+  factsOf,
+  rateTrend,
+  type Verdict,
+  type VerdictState,
+} from './verdicts.js';
+import { Window } from './window.js';
+
+export interface JudgeOptions {
+  readonly window: number;
+  readonly confirmations: number;
+}
+
+/** What a sample brought about. */
+export interface Judgement {
+  /** Verdicts whose state changed. */
+  readonly verdicts: readonly Verdict[];
+  readonly alerts: readonly Alert[];
+}
+
+/** Rows of the long look-back are medians of this span; 120 of them are 6 hours. */
+const longRowMs = 180_000;
+const longRows = longGrowthMs / longRowMs;
+/** Start-up is ignored: the first 2 minutes at 10 s, and the first quarter of an hour of the long look-back. */
+const skipRows = 12;
+const skipLongRows = 5;
+/** 45 minutes each: the rise of a day lasts no longer than 10 hours, unless the load tells what it is due to. */
+const extraWithoutLoad = 11;
+/** A pause of so many usual intervals is no pause of the collector: what came before cannot be compared. */
+const gapIntervals = 20;
+/** After such a pause a process is warm, but has to settle. */
+const skipAfterGap = 3;
+
+const nothing: Judgement = { verdicts: [], alerts: [] };
+const hourMs = 3_600_000;
+
+export class Judge {
+  readonly #options: JudgeOptions;
+  readonly #short: Scope;
+  readonly #long: Scope;
+  /** Rows of the long row that is being filled. */
+  #filling: Window;
+  readonly #peaks = new Peaks();
+  readonly #suspects = new Suspects();
+  #alerts = new Alerts();
+  #sources: Sources = noSources();
+  #states = initialStates();
+  /** Ids of which something was said. */
+  readonly #said = new Set<VerdictId>();
+  #decisions: { short: Record<VerdictId, Decision>; long: Record<VerdictId, Decision> };
+  #sample: unknown = null;
+  #seq = Number.NEGATIVE_INFINITY;
+  /** Time of the last sample as written, and on a clock that never steps back. */
+  #writtenMs = Number.NaN;
+  #nowMs = Number.NaN;
+  /** The last intervals, for what is usual. */
+  readonly #intervals: number[] = [];
+
+  constructor(options: JudgeOptions) {
+    this.#options = options;
+    const { window: rows, confirmations } = options;
+    this.#short = new Scope({ rows, skip: skipRows, confirmations, confirmationsWithoutLoad: confirmations });
+    const confirmationsWithoutLoad = confirmations + extraWithoutLoad;
+    this.#long = new Scope({ rows: longRows, skip: skipLongRows, confirmations, confirmationsWithoutLoad });
+    this.#filling = new Window(1024);
+    this.#decisions = this.#decide();
+  }
+
+  /** The JS heap is suspected of growth, so that its sites are worth sampling. */
+  get suspectsJsHeap(): boolean {
+    const { rss, oldHeap, oldHeapAfterGc } = this.#short.tracks;
+    if (oldHeap.suspected || oldHeapAfterGc.suspected) return true;
+    if (this.#states['js-heap'] === 'found' || this.#states.contexts === 'found') return true;
+    return rss.suspected && (this.#short.shares()['js-heap'] ?? 0) >= 0.1;
+  }
+
+  /** The look-back is due for an evaluation with the next sample: sites are worth reading now. */
+  get evaluatesNext(): boolean {
+    return this.#short.evaluatesNext;
+  }
+
+  /**
+   * Takes the next sample.
+   * @param writtenMs the `time` of its line.
+   * @param sample what stands under `extmem` there; of any shape.
+   */
+  push(writtenMs: number, sample: unknown): Judgement {
+    if (!Number.isFinite(writtenMs) || typeof sample !== 'object' || sample === null) return nothing;
+    const seq = numberAt(sample, 'seq');
+    if (seq <= this.#seq) {
+      // The same line twice, or one that arrived late. A process that started again counts from 0, later in time.
+      if (seq === this.#seq || writtenMs <= this.#writtenMs) return nothing;
+      this.#restart();
+    }
+    const timeMs = this.#advance(writtenMs);
+    if (timeMs === null) return nothing;
+    if (!Number.isNaN(seq)) this.#seq = seq;
+    this.#sample = sample;
+    this.#suspects.push(timeMs, sample);
+    const row = readRow(timeMs, sample, this.#sources);
+    row.load /= this.#intervals.at(-1) ?? Number.NaN;
+    const longDue = this.#fill(timeMs, row);
+    const shortDue = this.#short.push(timeMs, row, this.#peaks.before(this.#short.window.startMs));
+    const verdicts = shortDue || longDue ? this.#evaluate(longDue) : [];
+    return { verdicts, alerts: this.#alerts.check(timeMs, sample, this.#growsForLong()) };
+  }
+
+  /** All verdicts as they stand. */
+  verdicts(): Verdict[] {
+    return rules.map((rule) => this.#compose(rule));
+  }
+
+  /** Time until the limit at the growth found; `null` without found growth. */
+  eta(sample: unknown = this.#sample): readonly [number, number] | null {
+    const trend = this.#growingScope()?.tracks.rss.trend ?? null;
+    if (trend === null) return null;
+    return timeToLimit(trend, numberAt(sample, 'limit', 'bytes'), numberAt(sample, 'limit', 'usedBytes'));
+  }
+
+  /** Advances the clock; `null` when the line tells no new moment. */
+  #advance(writtenMs: number): number | null {
+    const usual = this.#intervals.length > 0 ? median(Float64Array.from(this.#intervals)) : Number.NaN;
+    const passedMs = writtenMs - this.#writtenMs;
+    const first = Number.isNaN(this.#writtenMs);
+    if (passedMs === 0) return null;
+    this.#writtenMs = writtenMs;
+    if (first) {
+      this.#nowMs = writtenMs;
+      return writtenMs;
+    }
+    // The clock was set back: nobody knows by how much, so the usual interval is assumed.
+    const stepMs = passedMs > 0 ? passedMs : Number.isNaN(usual) ? 1 : usual;
+    this.#nowMs += stepMs;
+    if (this.#intervals.length >= 3 && stepMs > gapIntervals * usual) {
+      this.#short.reset(skipAfterGap);
+      if (stepMs > gapIntervals * longRowMs) this.#long.reset(skipAfterGap);
+      this.#filling.clear();
+      this.#intervals.length = 0;
+      this.#decisions = this.#decide();
+    } else {
+      this.#intervals.push(stepMs);
+      if (this.#intervals.length > 9) this.#intervals.shift();
+    }
+    return this.#nowMs;
+  }
+
+  /** Collects rows into a long row; `true` when that completed an evaluation. */
+  #fill(timeMs: number, row: Row): boolean {
+    const startMs = this.#filling.startMs;
+    let due = false;
+    if (timeMs - startMs >= longRowMs) {
+      const endMs = this.#filling.endMs;
+      const medians = this.#filling.medians();
+      due = this.#long.push(endMs, medians, this.#peaks.before(this.#long.window.startMs));
+      this.#peaks.push(endMs, medians.rss);
+      this.#filling.clear();
+    }
+    this.#filling.push(timeMs, row);
+    return due;
+  }
+
+  #restart(): void {
+    this.#short.reset(skipRows);
+    this.#long.reset(skipLongRows);
+    this.#filling.clear();
+    this.#peaks.clear();
+    this.#suspects.clear();
+    this.#alerts = new Alerts();
+    this.#sources = noSources();
+    this.#states = initialStates();
+    this.#said.clear();
+    this.#intervals.length = 0;
+    this.#writtenMs = Number.NaN;
+    this.#decisions = this.#decide();
+  }
+
+  #decide(): { short: Record<VerdictId, Decision>; long: Record<VerdictId, Decision> } {
+    return {
+      short: decide(factsOf(this.#short, this.#states)),
+      long: decide(factsOf(this.#long, this.#states)),
+    };
+  }
+
+  /** Decides anew and returns the verdicts to be said. */
+  #evaluate(longDue: boolean): Verdict[] {
+    const { long } = this.#decisions;
+    this.#decisions = longDue ? this.#decide() : { short: decide(factsOf(this.#short, this.#states)), long };
+    const changed: Verdict[] = [];
+    for (const rule of rules) {
+      const before = this.#states[rule.id];
+      const { decision } = this.#decisionOf(rule.id);
+      this.#states[rule.id] = decision.state;
+      // Nothing was ever wrong, or nothing is certain yet: no news.
+      const firstClear = before === 'inconclusive' && decision.state === 'clear' && !this.#said.has(rule.id);
+      const wavers = decision.reason === 'confirming' && before !== 'found';
+      if (decision.state === before || firstClear || wavers) continue;
+      this.#said.add(rule.id);
+      changed.push(this.#compose(rule));
+    }
+    return changed;
+  }
+
+  /** The long look-back only adds growth that the short one cannot see. */
+  #decisionOf(id: VerdictId): { readonly decision: Decision; readonly scope: Scope } {
+    const { short, long } = this.#decisions;
+    const explained =
+      short[id].reason === 'under-threads' ||
+      (id === 'mixed' && rules.some((rule) => rule.kind === 'class' && short[rule.id].state === 'found'));
+    return short[id].state !== 'found' && long[id].state === 'found' && !explained
+      ? { decision: long[id], scope: this.#long }
+      : { decision: short[id], scope: this.#short };
+  }
+
+  #growingScope(): Scope | null {
+    if (this.#short.tracks.rss.found) return this.#short;
+    return this.#long.tracks.rss.found ? this.#long : null;
+  }
+
+  #growsForLong(): boolean {
+    const { window, tracks } = this.#long;
+    const growing = tracks.rss.found || tracks.rss.passes >= this.#options.confirmations;
+    return growing && window.endMs - window.startMs >= longGrowthMs - 2 * longRowMs;
+  }
+
+  #compose(rule: Rule & { readonly id: VerdictId }): Verdict {
+    const { decision, scope } = this.#decisionOf(rule.id);
+    const isFound = decision.state === 'found';
+    const trend = isFound ? trendOfRule(rule, scope) : null;
+    const carriesRss = rule.kind !== 'count' || rule.carriesRss;
+    const shares = isFound && carriesRss ? scope.shares() : {};
+    const suspects = isFound
+      ? this.#suspects.rank(rule.id === 'js-heap' || rule.id === 'contexts' ? 'js-heap' : 'native')
+      : [];
+    const words: Words = {
+      rule,
+      reason: decision.reason,
+      trend,
+      sinceMs: isFound ? (decision.track?.sinceMs ?? null) : null,
+      shares,
+      suspects: carriesRss ? suspects : [],
+      etaMs: isFound && carriesRss ? this.eta() : null,
+      sample: this.#sample,
+      progress: scope.progress,
+      mallocStopped: textAt(this.#sample, 'malloc', 'stopped'),
+    };
+    return {
+      id: rule.id,
+      state: decision.state,
+      reason: decision.reason,
+      bytesPerHour: isFound ? perHour(rateTrend(rule, scope)) : null,
+      sinceMs: words.sinceMs,
+      evidence: isFound ? evidenceOf(rule, scope) : [],
+      shares,
+      suspects: words.suspects,
+      etaMs: words.etaMs,
+      sentence: sentenceOf(words),
+      next: nextOf(words),
+      docs: `docs/verdicts.md#${rule.id}`,
+    };
+  }
+}
+
+const noSources = (): Sources => ({ ledgerMs: -1 / 0, mallocMs: -1 / 0, gcMs: -1 / 0 });
+
+function initialStates(): Record<VerdictId, VerdictState> {
+  return Object.fromEntries(rules.map((rule) => [rule.id, 'inconclusive'])) as Record<VerdictId, VerdictState>;
+}
+
+const textAt = (sample: unknown, ...path: readonly string[]) => {
+  const value = valueAt(sample, ...path);
+  return typeof value === 'string' ? value : null;
+};
+
+function trendOfRule(rule: Rule, scope: Scope): Trend | null {
+  return rule.kind === 'mixed' ? scope.trend('rss') : scope.trend(rule.metric, 6);
+}
+
+function perHour(trend: Trend | null): readonly [number, number, number] | null {
+  if (trend === null) return null;
+  return [Math.round(trend.low * hourMs), Math.round(trend.slope * hourMs), Math.round(trend.high * hourMs)];
+}
+
+function evidenceOf(rule: Rule, scope: Scope): Evidence[] {
+  const series = rule.kind === 'mixed' ? (['rss'] as const) : ([rule.metric, 'rss'] as const);
+  return series.flatMap((metric) => {
+    const trend = scope.trend(metric, 6);
+    if (trend === null) return [];
+    const to = Math.round(trend.end);
+    return [
+      {
+        metric,
+        from: Math.round(trend.end - trend.rise),
+        to,
+        samples: trend.points,
+        spanMs: Math.round(trend.spanMs),
+        p: Number(trend.p.toPrecision(2)),
+      },
+    ];
+  });
+}

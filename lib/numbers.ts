@@ -1,0 +1,183 @@
+/**
+ * The numbers of a sample that growth is judged on, as one flat row. Reads live samples and lines of old, truncated or
+ * foreign recordings alike, so nothing about the shape of its input is taken for granted; `NaN` stands for unknown.
+ *
+ * Classes of RSS are resident bytes. Counters of V8 and of the allocator are virtual, so they are bounded by what is
+ * resident in the leaf that they belong to: 1 GB of Buffers that nobody touched is no growth of RSS.
+ */
+
+/** One column of a window each. */
+export const metrics = [
+  'rss',
+  'js-heap',
+  'array-buffers',
+  'external',
+  'native',
+  'retained',
+  'wasm',
+  'mmap',
+  'files',
+  'threads',
+  'unsplit',
+  'reclaimable',
+  'oldHeap',
+  'buffers',
+  'others',
+  'unseen',
+  'oldHeapAfterGc',
+  'buffersAfterGc',
+  'othersAfterGc',
+  'threadCount',
+  'workerCount',
+  'fds',
+  'timers',
+  'contexts',
+  'streams',
+  'load',
+] as const;
+export type Metric = (typeof metrics)[number];
+
+/** The columns that divide RSS among owners. `unsplit` is malloc that no counter could divide further. */
+export const classes = [
+  'js-heap',
+  'array-buffers',
+  'external',
+  'native',
+  'retained',
+  'wasm',
+  'mmap',
+  'files',
+  'threads',
+  'unsplit',
+] as const satisfies readonly Metric[];
+export type RssClass = (typeof classes)[number];
+
+export type Row = Record<Metric, number>;
+
+/** What tells one sample's slow sources from the next one's: a ledger pass is older than the line that carries it. */
+export interface Sources {
+  ledgerMs: number;
+  mallocMs: number;
+  gcMs: number;
+}
+
+/** Bytes above this are a broken counter, not memory. */
+const absurd = 2 ** 50;
+
+/** The number at a path, or `NaN`. Own properties only: a recording's keys are data. */
+export function numberAt(source: unknown, ...path: readonly string[]): number {
+  const value = valueAt(source, ...path);
+  return typeof value === 'number' && Math.abs(value) < absurd ? value : Number.NaN;
+}
+
+/** The value at a path of own properties, or `undefined`. */
+export function valueAt(source: unknown, ...path: readonly string[]): unknown {
+  let value = source;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<string, unknown>)[key];
+  }
+  return value;
+}
+
+/** A count or a size: a negative one is a counter that wrapped. */
+function amountAt(source: unknown, ...path: readonly string[]): number {
+  const value = numberAt(source, ...path);
+  return value >= 0 ? value : Number.NaN;
+}
+
+const known = (value: number, otherwise: number) => (Number.isNaN(value) ? otherwise : value);
+const between = (low: number, value: number, high: number) => Math.max(low, Math.min(value, high));
+
+/** Time of a source on the sample's clock, when it is newer than `lastMs` by more than the rounding of an age. */
+function freshMs(timeMs: number, ageMs: number, lastMs: number): number | null {
+  const atMs = timeMs - ageMs;
+  return ageMs >= 0 && atMs > lastMs + 5 ? atMs : null;
+}
+
+/** Buffers and what else V8 knows to live outside its heap, from the counters of the sampling isolate. */
+function outsideHeap(sample: unknown): { buffers: number; others: number } {
+  const buffers = amountAt(sample, 'external', 'arrayBuffersBytes');
+  const external = numberAt(sample, 'external', 'externalBytes');
+  const declared = known(numberAt(sample, 'external', 'declaredBytes'), external);
+  // SharedArrayBuffers and Blob stores are in `buffers` only, so the difference can be negative; it is a floor then.
+  return { buffers, others: Math.max(0, declared - known(buffers, 0)) };
+}
+
+/** The classes of a fresh ledger pass. */
+function divide(sample: unknown, row: Row, mallocIsFresh: boolean): void {
+  const leaf = (name: string) => amountAt(sample, 'ledger', 'leafBytes', name);
+  const sum = (...names: readonly string[]) => names.reduce((total, name) => total + known(leaf(name), 0), 0);
+  const { buffers, others } = outsideHeap(sample);
+  row['js-heap'] = leaf('v8Heap') + sum('v8Code', 'v8Other');
+  row.wasm = leaf('wasm');
+  row.mmap = leaf('unattributed') + sum('mmap', 'shared', 'runtime');
+  row.files = leaf('files');
+  row.threads = leaf('stacks');
+  const malloc = leaf('malloc');
+  const inUse = mallocIsFresh ? amountAt(sample, 'malloc', 'inUseBytes') : Number.NaN;
+  const used = Math.min(known(inUse, malloc), malloc);
+  const ownBuffers = Math.min(buffers, used);
+  row['array-buffers'] = ownBuffers + sum('resizableBuffers');
+  row.external = between(0, others - known(row.wasm, 0), used - known(ownBuffers, 0));
+  const rest = used - known(ownBuffers, 0) - known(row.external, 0);
+  if (Number.isNaN(inUse)) {
+    row.unsplit = rest;
+  } else {
+    row.native = rest;
+    row.retained = malloc - used;
+    row.unsplit = 0;
+    row.reclaimable = amountAt(sample, 'malloc', 'reclaimableBytes');
+  }
+}
+
+/** Without a ledger, what the cheap counters say. They are virtual, so nothing can be said of the rest. */
+function divideWithoutLedger(sample: unknown, row: Row): void {
+  const { buffers, others } = outsideHeap(sample);
+  row['js-heap'] = amountAt(sample, 'v8', 'heapPhysicalBytes');
+  row['array-buffers'] = Math.min(buffers, row.rss);
+  row.external = Math.min(others, row.rss);
+}
+
+/** Used heap without the young generation, which swings by tens of MB as V8 resizes it. */
+function oldHeap(sample: unknown): number {
+  const young = ['new_space', 'new_large_object_space'].map((space) =>
+    known(amountAt(sample, 'v8', 'spaces', space, 'usedBytes'), 0),
+  );
+  return young.reduce((rest, bytes) => rest - bytes, amountAt(sample, 'v8', 'heapUsedBytes'));
+}
+
+/** Reads a sample. `sources` remembers which ledger pass and collection were seen, and is updated. */
+export function readRow(timeMs: number, sample: unknown, sources: Sources): Row {
+  const row = Object.fromEntries(metrics.map((name) => [name, Number.NaN])) as Row;
+  row.rss = amountAt(sample, 'rssBytes');
+  const passMs = freshMs(timeMs, numberAt(sample, 'ledger', 'ageMs'), sources.ledgerMs);
+  const mallocMs = freshMs(timeMs, known(numberAt(sample, 'malloc', 'ageMs'), 0), sources.mallocMs);
+  if (passMs !== null) {
+    divide(sample, row, mallocMs !== null);
+    sources.ledgerMs = passMs;
+  } else if (valueAt(sample, 'ledger') === null || valueAt(sample, 'ledger') === undefined) {
+    divideWithoutLedger(sample, row);
+  }
+  if (mallocMs !== null) sources.mallocMs = mallocMs;
+  row.oldHeap = oldHeap(sample);
+  const { buffers, others } = outsideHeap(sample);
+  row.buffers = buffers;
+  row.others = others;
+  row.unseen = Math.max(0, buffers - numberAt(sample, 'external', 'externalBytes'));
+  const gcMs = freshMs(timeMs, numberAt(sample, 'v8', 'afterMajorGc', 'ageMs'), sources.gcMs);
+  if (gcMs !== null) {
+    row.oldHeapAfterGc = amountAt(sample, 'v8', 'afterMajorGc', 'heapUsedBytes');
+    row.buffersAfterGc = buffers;
+    row.othersAfterGc = others;
+    sources.gcMs = gcMs;
+  }
+  row.threadCount = amountAt(sample, 'process', 'threads');
+  row.workerCount = amountAt(sample, 'process', 'workers');
+  row.fds = amountAt(sample, 'process', 'fdCount');
+  row.timers = amountAt(sample, 'process', 'timers');
+  row.contexts = amountAt(sample, 'v8', 'nativeContexts');
+  row.streams = amountAt(sample, 'streams', 'idle');
+  row.load = amountAt(sample, 'load', 'requests');
+  return row;
+}

@@ -1,0 +1,241 @@
+/**
+ * When a rule is found, clear or inconclusive, and which rule explains which. The ids stand in rules.ts, the numbers are
+ * judged in scope.ts, the words are in sentences.ts, and judge.ts carries states over time.
+ */
+
+import { isSustained, type Trend } from './growth.js';
+import { classes, type Metric, type RssClass } from './numbers.js';
+import { type ClassRule, type CountRule, type Rule, rules, type VerdictId } from './rules.js';
+import type { OwnedMetric, Scope } from './scope.js';
+import type { Suspect } from './suspects.js';
+import type { Excuse, Track } from './track.js';
+
+export type VerdictState = 'found' | 'clear' | 'inconclusive';
+
+/** Why a verdict is in its state, as the sentences need it. */
+export type Reason =
+  | 'growing'
+  | 'level'
+  /** RSS grows, but not by this class. */
+  | 'elsewhere'
+  | 'too-few-samples'
+  /** Passed the test, but not often enough in a row. */
+  | 'confirming'
+  | 'signal-missing'
+  /** What JavaScript owns grows, but what survives collections does not. */
+  | 'garbage'
+  /** What JavaScript owns grows, and no major collection has shown what survives. */
+  | 'no-collection'
+  /** Mapped files: the kernel drops such pages when it needs memory. */
+  | 'page-cache'
+  /** More workers or threads explain it. */
+  | 'under-threads'
+  | Excuse;
+
+/** One measured change behind a verdict. */
+export interface Evidence {
+  readonly metric: string;
+  readonly from: number;
+  readonly to: number;
+  readonly samples: number;
+  readonly spanMs: number;
+  /** Probability of such a rise without a trend. */
+  readonly p: number;
+}
+
+export interface Verdict {
+  readonly id: VerdictId;
+  readonly state: VerdictState;
+  readonly reason: Reason;
+  /** Growth in bytes per hour with its 90 % interval, when found; `null` for counts that carry no RSS. */
+  readonly bytesPerHour: readonly [low: number, mid: number, high: number] | null;
+  /** When the growth that was found began to show, epoch ms. */
+  readonly sinceMs: number | null;
+  readonly evidence: readonly Evidence[];
+  /** Class → its part of the growth of RSS; empty while RSS is not growing. */
+  readonly shares: Readonly<Record<string, number>>;
+  readonly suspects: readonly Suspect[];
+  /** Time until the memory limit: [earliest, latest], capped at 24 h. */
+  readonly etaMs: readonly [low: number, high: number] | null;
+  readonly sentence: string;
+  readonly next: string;
+  readonly docs: string;
+}
+
+/** What one scope says about one rule. */
+export interface Decision {
+  readonly state: VerdictState;
+  readonly reason: Reason;
+  readonly track: Track | null;
+}
+
+/** A class carries growth from this share on … */
+const dominant = 0.5;
+/** … and keeps the verdict down to this one, or two classes near one half would alternate. */
+const staysDominant = 0.35;
+/** A class that grows by itself is said from this share on: below, it is not why RSS grows. */
+const worthSaying = 0.03;
+
+/** Enough known values for a share. */
+const knownPoints = 6;
+
+const found = (track: Track): Decision => ({ state: 'found', reason: 'growing', track });
+const clear = (reason: Reason): Decision => ({ state: 'clear', reason, track: null });
+const inconclusive = (reason: Reason, track: Track | null = null): Decision => ({
+  state: 'inconclusive',
+  reason,
+  track,
+});
+
+/** What all rules of one evaluation share. */
+export interface Facts {
+  readonly scope: Scope;
+  readonly shares: Partial<Record<RssClass, number>>;
+  /** What was said before this evaluation. */
+  readonly before: Readonly<Record<VerdictId, VerdictState>>;
+  readonly isKnown: (metric: Metric) => boolean;
+}
+
+export function factsOf(scope: Scope, before: Facts['before']): Facts {
+  const rss = scope.tracks.rss;
+  const growing = rss.suspected || Object.values(scope.tracks).some((track) => track.found);
+  return {
+    scope,
+    shares: growing ? scope.shares() : {},
+    before,
+    isKnown: (metric) => scope.window.series(metric).values.length >= knownPoints,
+  };
+}
+
+/** An unbelieved pass is no `clear`. An unfinished row of passes takes nothing back: most of them end by themselves. */
+function undecided(track: Track, before: VerdictState): Decision | null {
+  if (track.excuse !== null) return inconclusive(track.excuse, track);
+  return track.suspected && !track.found && before !== 'clear' ? inconclusive('confirming', track) : null;
+}
+
+function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
+  if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
+  const track = facts.scope.tracks[rule.metric];
+  return track.found ? found(track) : (undecided(track, facts.before[id]) ?? clear('level'));
+}
+
+function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threadsGrow: boolean): Decision {
+  const { scope, shares } = facts;
+  const rss = scope.tracks.rss;
+  const share = shares[rule.metric] ?? 0;
+  const own = ownTrack(rule.metric, scope);
+  const stays = facts.before[id] === 'found';
+  const carries = rss.found && share >= (stays ? staysDominant : dominant) && (stays || rises(rule.metric, scope));
+  // Freeing a cache retains memory too: that is of interest only where RSS grows by it.
+  const matters = rule.metric !== 'retained' || (share >= dominant && rises('retained', scope));
+  const byItself = own?.found === true && matters && (!rss.found || share >= worthSaying);
+  if (!carries && !byItself) {
+    if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
+    const undecidedOwn = own === null ? null : undecided(own, facts.before[id]);
+    const undecidedRss = share >= dominant ? undecided(rss, facts.before[id]) : null;
+    return undecidedRss ?? undecidedOwn ?? clear(rss.found ? 'elsewhere' : 'level');
+  }
+  if (rule.metric === 'files') return clear('page-cache');
+  if (threadsGrow && rule.underThreads) return inconclusive('under-threads');
+  const owned = ownedMetrics[rule.metric];
+  if (owned !== undefined && !(rule.metric === 'js-heap' && scope.tracks.oldHeapAfterGc.found)) {
+    const answer = scope.survivors(owned);
+    if (answer === 'level') return clear('garbage');
+    // Growth that was confirmed once stays so: after a while no collection may fall into the window.
+    if (answer === 'unknown' && facts.before[id] !== 'found' && !isUnseenByV8(rule.metric, scope)) {
+      return inconclusive('no-collection', rss);
+    }
+  }
+  return found(byItself && own !== null ? own : rss);
+}
+
+/** The counters of classes that the garbage collector frees. */
+const ownedMetrics: Partial<Record<RssClass, OwnedMetric>> = {
+  'js-heap': 'oldHeap',
+  'array-buffers': 'buffers',
+  external: 'others',
+};
+
+/**
+ * SharedArrayBuffers and the stores of Blobs are not declared to V8. It does not collect on their account, so waiting
+ * for a collection would be waiting for ever.
+ */
+function isUnseenByV8(metric: RssClass, scope: Scope): boolean {
+  if (metric !== 'array-buffers') return false;
+  return (scope.trend('unseen')?.rise ?? 0) >= dominant * (scope.trend('buffers')?.rise ?? 1 / 0);
+}
+
+/**
+ * A class rises by itself as RSS does: a step at the end of a window makes it the largest share, not the cause. What
+ * the allocator keeps levels off as a rule, so it has to reach 8 MiB and a tenth of RSS.
+ */
+function rises(metric: RssClass, scope: Scope): boolean {
+  const trend = scope.trend(metric, knownPoints);
+  if (trend === null || trend.low <= 0 || !isSustained(trend)) return false;
+  return metric !== 'retained' || trend.rise >= Math.max(8 * 2 ** 20, 0.1 * (scope.trend('rss')?.level ?? 0));
+}
+
+/** The track of a class by itself; for the JS heap, of what survives or of the old generation. */
+function ownTrack(metric: RssClass, scope: Scope): Track | null {
+  const { tracks } = scope;
+  if (metric === 'js-heap') return tracks.oldHeapAfterGc.found ? tracks.oldHeapAfterGc : tracks.oldHeap;
+  return Object.hasOwn(tracks, metric) ? tracks[metric as keyof typeof tracks] : null;
+}
+
+/** A worker is a thread, and its event loop needs descriptors. */
+const broughtByWorkers: ReadonlySet<string> = new Set(['threads', 'fds']);
+
+/** All rules on one scope. */
+export function decide(facts: Facts): Record<VerdictId, Decision> {
+  const decisions = {} as Record<VerdictId, Decision>;
+  const { scope } = facts;
+  for (const rule of rules) {
+    if (!scope.evaluated) {
+      decisions[rule.id] = inconclusive('too-few-samples');
+    } else if (rule.kind === 'count') {
+      const explained = broughtByWorkers.has(rule.id) && decisions.workers?.state === 'found';
+      decisions[rule.id] = explained ? inconclusive('under-threads') : decideCount(rule, rule.id, facts);
+    } else if (rule.kind === 'class') {
+      const threadsGrow = decisions.workers?.state === 'found' || decisions.threads?.state === 'found';
+      decisions[rule.id] = decideClass(rule, rule.id, facts, threadsGrow);
+    }
+  }
+  if (scope.evaluated) decisions.mixed = decideMixed(facts, decisions);
+  return decisions;
+}
+
+/** Reasons that account for growth of RSS without being `found`. */
+const accounts: readonly Reason[] = ['garbage', 'no-collection', 'page-cache', 'under-threads'];
+
+function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decision>>): Decision {
+  const { rss } = facts.scope.tracks;
+  if (!rss.found) return undecided(rss, facts.before.mixed) ?? clear('level');
+  // A window that is bent by what has just ended divides into shares that explain nothing.
+  if (rss.passes === 0 && facts.before.mixed !== 'found') return inconclusive('confirming', rss);
+  const named = rules.some((rule) => {
+    if (rule.kind === 'mixed' || (rule.kind === 'count' && !rule.carriesRss)) return false;
+    const { state, reason } = decisions[rule.id];
+    return state === 'found' || accounts.includes(reason);
+  });
+  if (named) return clear('elsewhere');
+  return isDivided(facts) ? found(rss) : inconclusive('confirming', rss);
+}
+
+/**
+ * Several classes rise and carry half of the growth together, none of them alone. Without a ledger there are no classes
+ * to divide by, and growth of RSS has to be said all the same.
+ */
+function isDivided({ shares, scope, isKnown }: Facts): boolean {
+  if (!isKnown('files')) return true;
+  const parts = classes
+    .filter((metric) => metric !== 'files' && rises(metric, scope))
+    .map((metric) => shares[metric] ?? 0);
+  if ((shares.unsplit ?? 0) >= dominant || (shares.threads ?? 0) >= dominant) return true;
+  return Math.max(...parts, 0) < dominant && parts.reduce((sum, part) => sum + part, 0) >= dominant;
+}
+
+/** The series whose slope is the rate of a rule. */
+export function rateTrend(rule: Rule, scope: Scope): Trend | null {
+  if (rule.kind === 'class') return scope.trend(rule.metric, knownPoints);
+  return rule.kind === 'mixed' || rule.carriesRss ? scope.trend('rss') : null;
+}

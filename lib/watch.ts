@@ -1,0 +1,51 @@
+/**
+ * The judge, fed live: adds to each sample what only judgements need (load, workers, sites of a suspected heap), and
+ * hands out what changed. All that the judge uses is on the sample, hence in the line, hence in a recording.
+ */
+import { HeapSites } from './heap-sites.js';
+import { Judge, type Judgement, type JudgeOptions } from './judge.js';
+import { LoadCounter } from './load.js';
+import type { Sample } from './sample.js';
+import type { Verdict } from './verdicts.js';
+import { WorkerCounter } from './workers.js';
+
+export class Watch {
+  readonly #judge: Judge;
+  readonly #load = new LoadCounter();
+  readonly #workers = new WorkerCounter();
+  readonly #heapSites = new HeapSites();
+
+  constructor(options: JudgeOptions) {
+    this.#judge = new Judge(options);
+  }
+
+  /** Counts of the program's own measure of load. */
+  addLoad(units: number): void {
+    this.#load.add(units);
+  }
+
+  /** Judges a sample that is about to be written as of `timeMs`. The sample returned is the one to write. */
+  look(timeMs: number, sampled: Sample): { readonly sample: Sample; readonly judgement: Judgement } {
+    const sites = this.#judge.evaluatesNext && this.#heapSites.running ? this.#heapSites.read() : null;
+    const sample: Sample = {
+      ...sampled,
+      process: { ...sampled.process, workers: this.#workers.count() },
+      load: this.#load.take(),
+      ...(sites === null ? {} : { sites: [...(sampled.sites ?? []), ...sites] }),
+    };
+    const judgement = this.#judge.push(timeMs, sample);
+    if (this.#judge.suspectsJsHeap) this.#heapSites.start();
+    else this.#heapSites.stop();
+    return { sample: { ...sample, limit: { ...sample.limit, etaMs: this.#judge.eta() } }, judgement };
+  }
+
+  verdicts(): Verdict[] {
+    return this.#judge.verdicts();
+  }
+
+  stop(): void {
+    this.#load.stop();
+    this.#workers.stop();
+    this.#heapSites.stop();
+  }
+}

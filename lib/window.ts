@@ -1,0 +1,75 @@
+/**
+ * A ring of the numbers of the last samples: what a judgement looks back on. Numbers only, so that a window of 120
+ * samples costs 20 kB whatever the samples held.
+ */
+import { median } from './growth.js';
+import { type Metric, metrics, type Row } from './numbers.js';
+
+/** The known values of one column, in ascending time. */
+export interface Series {
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+}
+
+export class Window {
+  readonly capacity: number;
+  readonly #times: Float64Array;
+  readonly #columns: Record<Metric, Float64Array>;
+  /** Rows ever pushed since the last clear; the ring holds the last `capacity` of them. */
+  #count = 0;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#times = new Float64Array(capacity);
+    this.#columns = Object.fromEntries(metrics.map((name) => [name, new Float64Array(capacity)])) as Record<
+      Metric,
+      Float64Array
+    >;
+  }
+
+  get length(): number {
+    return Math.min(this.#count, this.capacity);
+  }
+
+  /** Time of the oldest row; `NaN` when empty. */
+  get startMs(): number {
+    return this.#count === 0 ? Number.NaN : (this.#times[(this.#count - this.length) % this.capacity] as number);
+  }
+
+  /** Time of the newest row; `NaN` when empty. */
+  get endMs(): number {
+    return this.#count === 0 ? Number.NaN : (this.#times[(this.#count - 1) % this.capacity] as number);
+  }
+
+  /** Appends a row. `timeMs` has to be after the newest row's. */
+  push(timeMs: number, row: Row): void {
+    const slot = this.#count++ % this.capacity;
+    this.#times[slot] = timeMs;
+    for (const name of metrics) (this.#columns[name] as Float64Array)[slot] = row[name];
+  }
+
+  /** The known values of a column among the newest `rows` rows. */
+  series(name: Metric, rows = this.capacity): Series {
+    const column = this.#columns[name];
+    const length = Math.min(rows, this.length);
+    const times = new Float64Array(length);
+    const values = new Float64Array(length);
+    let known = 0;
+    for (let i = this.#count - length; i < this.#count; i++) {
+      const value = column[i % this.capacity] as number;
+      if (Number.isNaN(value)) continue;
+      times[known] = this.#times[i % this.capacity] as number;
+      values[known++] = value;
+    }
+    return { times: times.subarray(0, known), values: values.subarray(0, known) };
+  }
+
+  /** The median of each column over all rows held, `NaN` where a column has no known value. */
+  medians(): Row {
+    return Object.fromEntries(metrics.map((name) => [name, median(this.series(name).values)])) as Row;
+  }
+
+  clear(): void {
+    this.#count = 0;
+  }
+}

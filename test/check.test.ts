@@ -1,0 +1,131 @@
+/** `extmem check` on recordings: the same as was said live, and exit codes that a script can rely on. */
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { Judge } from '../lib/judge.js';
+import { verdictIds } from '../lib/rules.js';
+import { nodes, root, run, runForJson } from './plain.js';
+import { intervalMs, type Service, sampler, startMs } from './services.js';
+
+const main = join(root, 'dist', 'cli', 'main.js');
+const check = (...args: string[]) => run(process.execPath, [main, 'check', ...args]);
+
+interface Checked {
+  readonly exitCode: number;
+  readonly otherLines: number;
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly samples: number;
+    readonly agreesWithLines: boolean;
+    readonly said: readonly string[];
+    readonly verdicts: readonly { readonly id: string; readonly state: string }[];
+  }[];
+}
+
+/** Lines as a session writes them. */
+function linesOf(service: Service, samples: number, pid = 1): string[] {
+  const judge = new Judge({ window: 120, confirmations: 3 });
+  const sampleAt = sampler(service);
+  const line = (time: number, extmem: object) =>
+    JSON.stringify({ level: 30, time, pid, name: 'extmem', extmem, msg: '' });
+  const lines = [line(startMs, { v: 1, kind: 'start', options: { window: 120, confirmations: 3 } })];
+  for (let i = 0; i < samples; i++) {
+    const time = startMs + i * intervalMs;
+    const sample = sampleAt(i);
+    lines.push(line(time, { v: 1, kind: 'sample', ...sample }));
+    for (const verdict of judge.push(time, sample).verdicts)
+      lines.push(line(time, { v: 1, kind: 'verdict', ...verdict }));
+  }
+  return lines;
+}
+
+const leaky: Service = { native: (i) => 5 + 0.4 * i };
+
+test('exit codes: found 1, clear 0, inconclusive 3, bad input 2', async (t) => {
+  const directory = mkdtempSync(join(t.testdir(), 'check-'));
+  const write = (name: string, lines: readonly string[]) => {
+    const path = join(directory, name);
+    writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
+    return path;
+  };
+  const found = await check(write('found', linesOf(leaky, 120)));
+  t.equal(found.code, 1);
+  t.match(found.stdout, /FOUND native: Native memory .* grows by 144\.\d MB\/h/);
+  t.match(found.stdout.trimEnd().split('\n').at(-1), /^Next: /);
+  const clear = await check(write('clear', linesOf({}, 120)));
+  t.equal(clear.code, 0, clear.stdout);
+  const short = await check(write('short', linesOf(leaky, 50)));
+  t.equal(short.code, 3);
+  t.match(short.stdout, /INCONCLUSIVE: .* 38 of the 51 samples/);
+  const stopped = await check(write('stopped', linesOf({ native: (i) => 5 + 0.4 * Math.min(i, 120) }, 400)));
+  t.equal(stopped.code, 0, 'growth that ended is told, and not held against the program');
+  t.match(stopped.stdout, /native found:/);
+  for (const [args, why] of [
+    [[join(directory, 'missing')], /Expected a readable recording/],
+    [[write('empty', [])], /Expected sample lines/],
+    [[write('foreign', ['{"level":30}', 'text'])], /received 2 other lines/],
+    [[], /Expected one recording, received nothing/],
+  ] as const) {
+    const ended = await check(...args);
+    t.equal(ended.code, 2);
+    t.match(ended.stderr, why);
+  }
+});
+
+test('rotated, cut off, interleaved, mixed with other output', async (t) => {
+  const one = linesOf(leaky, 120, 1);
+  const two = linesOf({}, 100, 2);
+  const mixed = one.flatMap((line, i) => [line, ...(two[i] === undefined ? [] : [two[i]]), 'GET / 200']);
+  const path = join(t.testdir(), 'mixed.ndjson');
+  // The first lines went with an older file; the last one is cut off.
+  writeFileSync(path, `${mixed.slice(10).join('\n')}\n${(one.at(-1) ?? '').slice(0, 70)}`);
+  const ended = await check(path, '--json');
+  const checked = JSON.parse(ended.stdout) as Checked;
+  t.equal(ended.code, 1);
+  t.equal(checked.exitCode, 1);
+  t.strictSame(
+    checked.processes
+      .map(({ pid, verdicts }) => [pid, verdicts.find(({ id }) => id === 'native')?.state] as const)
+      .sort(([a], [b]) => a - b),
+    [
+      [1, 'found'],
+      [2, 'clear'],
+    ],
+  );
+  t.ok(checked.otherLines > 100);
+});
+
+for (const node of nodes) {
+  test(`Node ${node.major}: a session's own recording is judged as it was live`, async (t) => {
+    const path = join(t.testdir(), 'recording.ndjson');
+    const source = `
+      const { start } = require(${JSON.stringify(root)});
+      const session = start({ interval: 15, destination: process.argv[1] });
+      const said = [];
+      const kept = [];
+      session.on('verdict', ({ id, state }) => said.push(id + ':' + state));
+      setInterval(() => kept.push(Buffer.alloc(200_000, 1)), 15);
+      let samples = 0;
+      session.on('sample', () => {
+        if (++samples < 150) return;
+        const verdicts = session.verdicts().map(({ id, state, sentence }) => ({ id, state, sentence }));
+        session.stop();
+        process.stdout.write(JSON.stringify({ said, verdicts }) + '\\n', () => process.exit());
+      });`;
+    const live = await runForJson<{ said: string[]; verdicts: { id: string }[] }>(node, ['-e', source, path]);
+    const ended = await check(path, '--json');
+    const [replayed] = (JSON.parse(ended.stdout) as Checked).processes;
+    t.equal(replayed?.samples, 150);
+    t.strictSame(replayed?.said, live.said, 'the lines are what the events were');
+    t.equal(replayed?.agreesWithLines, true);
+    t.match(replayed?.verdicts, live.verdicts, 'every sentence, to the letter');
+  });
+}
+
+test('every id has its section in docs/verdicts.md, which every verdict links to', async (t) => {
+  const page = readFileSync(join(root, 'docs', 'verdicts.md'), 'utf8');
+  for (const id of verdictIds) t.match(page, new RegExp(`^### ${id}$`, 'm'));
+  for (const verdict of new Judge({ window: 120, confirmations: 3 }).verdicts()) {
+    t.equal(verdict.docs, `docs/verdicts.md#${verdict.id}`);
+  }
+});
