@@ -18,7 +18,8 @@ import { fileURLToPath } from 'node:url';
 
 const { StreamTracker } = createRequire(import.meta.url)('../dist/streams.js');
 
-const sliceMs = 500;
+/** Longer than the pulses in which the tracker adapts its sampling, or each slice would begin with a burst. */
+const sliceMs = 1500;
 const settleMs = 50;
 const concurrency = 16;
 
@@ -73,34 +74,31 @@ function summarize(values) {
 
 const show = ({ median, low, high }) => `${median.toFixed(3)} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})`;
 
-async function measure(pairs) {
-  const ratios = { tracked: [], null: [] };
+/** Ratios of two slices each; `on` says what the first of them switches on. */
+async function compare(pairs, on) {
+  const ratios = [];
   const base = [];
-  for (let i = 0; i < 6; i++) await slice(i % 2 === 0);
   for (let i = 0; i < pairs; i++) {
     const forwards = i % 2 === 0;
-    for (const [name, on] of [
-      ['tracked', true],
-      ['null', false],
-    ]) {
-      const first = await slice(forwards && on);
-      const second = await slice(!forwards && on);
-      const [a, b] = forwards ? [first, second] : [second, first];
-      ratios[name].push(a / b);
-      base.push(b);
-    }
+    const first = await slice(forwards && on);
+    const second = await slice(!forwards && on);
+    const [a, b] = forwards ? [first, second] : [second, first];
+    ratios.push(a / b);
+    base.push(b);
   }
-  return { tracked: summarize(ratios.tracked), nothing: summarize(ratios.null), base: summarize(base) };
+  return { ...summarize(ratios), base: summarize(base).median };
 }
 
 if (process.argv[2] === 'load') load(Number(process.argv[3]));
 else {
-  const pairs = Number(process.argv[2] ?? 60);
+  const pairs = Number(process.argv[2] ?? 30);
   const server = createServer(handle).listen(0, async () => {
     const client = fork(fileURLToPath(import.meta.url), ['load', String(server.address().port)]);
     await wait(3000);
-    const { tracked, nothing, base } = await measure(pairs);
-    console.log(`${process.version}: ${Math.round(base.median)} us of CPU per request, ${pairs} pairs`);
+    await compare(6, true);
+    const nothing = await compare(pairs, false);
+    const tracked = await compare(pairs, true);
+    console.log(`${process.version}: ${Math.round(tracked.base)} us of CPU per request, ${pairs} pairs`);
     console.log(`  CPU per request, tracked / not: ${show(tracked)}`);
     const share = tracker.spentMs / (performance.now() - began);
     console.log(`  of which looks and samples: ${(100 * share).toFixed(2)} % of a core`);

@@ -26,8 +26,8 @@ interface StreamClass {
   readonly name: string;
   readonly kind: Kind;
   readonly rows: Map<Site, Row>;
-  /** What may be tracked in a second. */
-  perSecond: number;
+  /** What may be tracked in one pulse. */
+  perPulse: number;
   created: number;
   createdInPulse: number;
   trackedInPulse: number;
@@ -38,14 +38,14 @@ interface StreamClass {
 }
 
 /**
- * Tracked streams of one class in a second, while all of them end well. A WeakRef keeps its stream in memory until the
+ * Tracked streams of one class in a pulse, while all of them end well. A WeakRef keeps its stream in memory until the
  * next major collection, and a stack interrupts optimized code: together they cost more than the 20 µs they take.
  */
-const trackedPerSecond = 10;
+const trackedPerPulse = 10;
 /** … and once some of a busy class are held: a slow leak among many healthy ones needs a closer look. */
-const suspectedPerSecond = 50;
+const suspectedPerPulse = 50;
 /** Files have to be known one by one, because a descriptor that is left open is told apart by who else uses it. */
-const filesPerSecond = 500;
+const filesPerPulse = 500;
 const maxRows = 2000;
 const maxClasses = 2000;
 const maxSuspects = 10;
@@ -198,7 +198,7 @@ export class StreamTracker {
   #track(cls: StreamClass, object: object, cut: unknown): void {
     const weight = cls.every;
     // Bursts are bounded within the pulse too: each time that the budget is used up, every second one is left out.
-    if (++cls.trackedInPulse % Math.ceil((cls.perSecond * this.#pulseMs) / 1000) === 0) cls.every *= 2;
+    if (++cls.trackedInPulse % cls.perPulse === 0) cls.every *= 2;
     cls.countdown = this.#gap(cls.every);
     const site = captureSite(cut, cls.kind === requestKind);
     // The body of a fetch consists of several streams. The request is tracked, they are not.
@@ -252,8 +252,8 @@ export class StreamTracker {
     const common = this.#classes.length < maxClasses ? undefined : this.#classes.find((cls) => cls.kind === kind);
     if (common !== undefined) return common;
     const counts = { created: 0, createdInPulse: 0, trackedInPulse: 0, every: 1, countdown: 1 };
-    const cls: StreamClass = { name, kind, rows: new Map(), perSecond: trackedPerSecond, ...counts };
-    cls.perSecond = this.#perSecond(cls);
+    const cls: StreamClass = { name, kind, rows: new Map(), perPulse: trackedPerPulse, ...counts };
+    cls.perPulse = this.#budgetOf(cls);
     this.#classes.push(cls);
     return cls;
   }
@@ -269,26 +269,26 @@ export class StreamTracker {
   }
 
   /** The budget of a class, by what its tracked streams came to. */
-  #perSecond(cls: StreamClass): number {
-    if (cls.kind === fileKind || cls.kind === fileHandleKind) return filesPerSecond;
+  #budgetOf(cls: StreamClass): number {
+    if (cls.kind === fileKind || cls.kind === fileHandleKind) return filesPerPulse;
     for (const row of cls.rows.values()) {
-      if (row.held > row.harmless) return suspectedPerSecond;
+      if (row.held > row.harmless) return suspectedPerPulse;
     }
-    return trackedPerSecond;
+    return trackedPerPulse;
   }
 
   #lookFirst(): void {
-    this.#firstLookDue = false;
-    this.#population.lookAtYoung(this.#now());
+    this.#firstLookDue = this.#population.lookAtYoung(this.#now());
+    if (this.#firstLookDue) this.#firstLook.refresh();
   }
 
   #pulse(): void {
     const began = performance.now();
     this.#last = null;
     for (const cls of this.#classes) {
-      cls.perSecond = this.#perSecond(cls);
-      const budget = (cls.perSecond * this.#pulseMs) / 1000;
-      const every = Math.max(1, Math.ceil(cls.createdInPulse / budget));
+      cls.perPulse = this.#budgetOf(cls);
+      // Not at once down to what a quiet second asks for, or each burst of a busy class would begin tracked in full.
+      const every = Math.max(1, Math.ceil(cls.createdInPulse / cls.perPulse), cls.every >> 1);
       if (every < cls.every && cls.countdown > every) cls.countdown = this.#gap(every);
       cls.every = every;
       cls.createdInPulse = cls.trackedInPulse = 0;

@@ -20,7 +20,10 @@ const minLooks = 500;
 const verifiedPerPulse = 64;
 /** Of a stream that is dropped with more than this buffered, the flags are not kept: the buffer hangs on them. */
 const maxPinnedLength = 64 * 1024;
-/** V8 clears a WeakRef in major collections only; one that had begun before the stream was dropped proves nothing. */
+/**
+ * Major collections between two looks, after which a stream that is still there is held by the program. V8 clears
+ * WeakRefs in these only. Not one: it may have begun before the first look, and looking makes it keep the stream.
+ */
 const provingCollections = 2;
 
 /** All streams of one class from one site. */
@@ -85,7 +88,9 @@ class Tracked {
   readonly weight: number;
   readonly born: number;
   usedAt: number;
-  usedEpoch: number;
+  lookedAt: number;
+  lookedEpoch: number;
+  proven = false;
   progress = 0;
   state: StreamState = 'open';
   bufferedBytes = 0;
@@ -102,8 +107,8 @@ class Tracked {
     this.kind = kind;
     this.row = row;
     this.weight = weight;
-    this.born = this.usedAt = now;
-    this.usedEpoch = epoch;
+    this.born = this.usedAt = this.lookedAt = now;
+    this.lookedEpoch = epoch;
     this.ownsFile = ownsFile;
   }
 }
@@ -175,14 +180,20 @@ export class Population {
     else this.#young.push(new Tracked(object, kind, row, weight, now, this.#epoch, ownsFile));
   }
 
-  /** First looks, soon after creation: a file that is opened and dropped at once must be known by its descriptor. */
-  lookAtYoung(now: number): void {
+  /**
+   * First looks, soon after creation: a file that is opened and dropped at once must be known by its descriptor.
+   * Returns whether some are not open yet, and should be looked at again soon.
+   */
+  lookAtYoung(now: number): boolean {
     const young = this.#young;
     this.#young = [];
     for (const tracked of young) {
       const object = tracked.ref.deref();
-      if (object !== undefined && this.#stillOpen(tracked, object, now)) this.#tracked.push(tracked);
+      if (object === undefined || !this.#stillOpen(tracked, object, now)) continue;
+      if (tracked.ownsFile && tracked.fd === -1) this.#young.push(tracked);
+      else this.#tracked.push(tracked);
     }
+    return this.#young.length > 0;
   }
 
   /** One round of looks. */
@@ -198,6 +209,10 @@ export class Population {
     while (looks-- > 0 && all.length > 0) {
       if (this.#cursor >= all.length) this.#cursor = 0;
       const tracked = all[this.#cursor] as Tracked;
+      if (this.#rests(tracked, now)) {
+        this.#cursor++;
+        continue;
+      }
       const object = tracked.ref.deref();
       if (object !== undefined && this.#stillOpen(tracked, object, now)) {
         this.#cursor++;
@@ -208,6 +223,16 @@ export class Population {
       all.pop();
     }
     this.#verifyLost();
+  }
+
+  /**
+   * Whether an idle stream is better left alone: each look at it, during a collection, makes that collection keep it.
+   * It is looked at when collections will have decided on it, and after twice its idle time. Its flags tell of an end.
+   */
+  #rests(tracked: Tracked, now: number): boolean {
+    if (tracked.rooted || now - tracked.usedAt < this.#idleAfter || tracked.readState?.destroyed === true) return false;
+    if (this.#epoch - tracked.lookedEpoch >= provingCollections) return false;
+    return now - tracked.lookedAt < tracked.lookedAt - tracked.usedAt;
   }
 
   #stillOpen(tracked: Tracked, object: object, now: number): boolean {
@@ -228,8 +253,10 @@ export class Population {
       tracked.progress = progress;
       tracked.state = look.state;
       tracked.usedAt = now;
-      tracked.usedEpoch = this.#epoch;
-    }
+      tracked.proven = false;
+    } else if (this.#epoch - tracked.lookedEpoch >= provingCollections) tracked.proven = true;
+    tracked.lookedAt = now;
+    tracked.lookedEpoch = this.#epoch;
     tracked.bufferedBytes = look.bufferedBytes;
     tracked.handle = look.handle;
     tracked.rooted = look.rooted;
@@ -274,7 +301,7 @@ export class Population {
       row.oldestMs = Math.max(row.oldestMs, (now - tracked.born) * 100);
       if (now - tracked.usedAt < this.#idleAfter) continue;
       row.idle += weight;
-      if (!tracked.rooted && this.#epoch - tracked.usedEpoch < provingCollections) {
+      if (!tracked.rooted && !tracked.proven) {
         unproven += weight;
         continue;
       }

@@ -1,6 +1,7 @@
 /** What is said of streams: in a sample, in a report, and as one line for a person. */
 import type { StreamState } from './look.js';
 import type { Row } from './population.js';
+import type { StreamFrame } from './site.js';
 import type { ListenerWarning } from './warnings.js';
 
 /** Streams of one class that one line of code created. Counts are estimates where `createdError` is not 0. */
@@ -8,7 +9,7 @@ export interface StreamSite {
   readonly className: string;
   /** `function (file:line:column)`. */
   readonly site: string;
-  readonly frames: readonly string[];
+  readonly frames: readonly StreamFrame[];
   /** Package of the innermost frame, or `null` for the application. */
   readonly module: string | null;
   /** Since the session began. Errors are half the width of a 95 % interval. */

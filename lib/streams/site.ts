@@ -7,11 +7,19 @@
 import { findSourceMap } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
+/** One frame of a stack. Lines and columns count from 1. */
+export interface StreamFrame {
+  readonly function: string;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
 export interface Site {
   /** `function (file:line:column)`: the innermost frame of the application, or what Node was doing when none is left. */
   readonly site: string;
   /** The frames outside Node itself, innermost first. */
-  readonly frames: readonly string[];
+  readonly frames: readonly StreamFrame[];
   /** The package of the innermost frame outside Node, or `null` when that is the application. */
   readonly module: string | null;
   /** Whether `site` is code of the program. Accepted sockets and incoming messages are made by Node alone. */
@@ -76,29 +84,32 @@ function restore(stackTraceLimit: number, prepare: PropertyDescriptor | undefine
   }
 }
 
-/** Line and column in the file that was written, where source maps are enabled. */
-function positionOf(frame: NodeJS.CallSite, name: string): string {
+/** Positions are in the file that was written, where source maps are enabled. */
+function describeFrame(frame: NodeJS.CallSite, name: string): StreamFrame {
+  const called = frame.getFunctionName() ?? '';
   const line = frame.getLineNumber() ?? 0;
   const column = frame.getColumnNumber() ?? 0;
   const origin = findSourceMap(name)?.findOrigin(line, column);
-  const mapped = origin !== undefined && 'fileName' in origin;
-  const file = mapped ? origin.fileName : name;
-  const path = file.startsWith('file://') ? fileURLToPath(file) : file;
-  return mapped ? `${path}:${origin.lineNumber}:${origin.columnNumber}` : `${path}:${line}:${column}`;
+  const mapped = origin !== undefined && 'fileName' in origin ? origin : null;
+  const file = mapped?.fileName ?? name;
+  return {
+    function: frame.isConstructor() && called !== '' ? `new ${called}` : called,
+    file: file.startsWith('file://') ? fileURLToPath(file) : file,
+    line: mapped?.lineNumber ?? line,
+    column: mapped?.columnNumber ?? column,
+  };
 }
 
-function describeFrame(frame: NodeJS.CallSite, name: string): string {
-  const called = frame.getFunctionName();
-  const position = positionOf(frame, name);
-  if (called === null || called === '') return position;
-  return `${frame.isConstructor() ? `new ${called}` : called} (${position})`;
+function textOf(frame: StreamFrame): string {
+  const position = `${frame.file}:${frame.line}:${frame.column}`;
+  return frame.function === '' ? position : `${frame.function} (${position})`;
 }
 
 /** `node_modules/a/node_modules/@b/c/x.js` is of `@b/c`. */
-function packageOf(frame: string): string | null {
-  const at = frame.lastIndexOf('/node_modules/');
+function packageOf({ file }: StreamFrame): string | null {
+  const at = file.lastIndexOf('/node_modules/');
   if (at === -1) return null;
-  const [first = '', second = ''] = frame.slice(at + '/node_modules/'.length).split('/');
+  const [first = '', second = ''] = file.slice(at + '/node_modules/'.length).split('/');
   return first.startsWith('@') ? `${first}/${second}` : first;
 }
 
@@ -147,8 +158,9 @@ export function captureSite(cut: unknown, deep = false): Site {
     return intern(site.site, () => site);
   }
   return intern(key, () => {
-    const texts = outer.map(({ frame, name }) => describeFrame(frame, name));
-    const own = texts.findLast((text) => packageOf(text) === null) ?? (texts[0] as string);
-    return { site: own, frames: texts, module: packageOf(texts[0] as string), ofProgram: true };
+    const described = outer.map(({ frame, name }) => describeFrame(frame, name));
+    const innermost = described[0] as StreamFrame;
+    const own = described.findLast((frame) => packageOf(frame) === null) ?? innermost;
+    return { site: textOf(own), frames: described, module: packageOf(innermost), ofProgram: true };
   });
 }

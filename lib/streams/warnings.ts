@@ -2,7 +2,7 @@
  * MaxListenersExceededWarning, with the line that added the listener. People know this symptom of streams that are
  * piped or listened to again and again. A listener for 'warning' would be visible to the program; this is not.
  */
-import { captureSite, type Site } from './site.js';
+import { captureSite, type Site, type StreamFrame } from './site.js';
 
 export interface ListenerWarning {
   /** Class of the emitter. */
@@ -10,7 +10,7 @@ export interface ListenerWarning {
   readonly event: string;
   readonly count: number;
   readonly site: string;
-  readonly frames: readonly string[];
+  readonly frames: readonly StreamFrame[];
 }
 
 type EmitWarning = (this: unknown, ...args: unknown[]) => unknown;

@@ -18,8 +18,8 @@ process.on('uncaughtException', (error) => errors.push(String(error.stack)));
 /** Survives a few scavenges, then dies in old space: major collections come as in any busy service. */
 const garbage = [];
 function litter() {
-  garbage.push(Array.from({ length: 20_000 }, (_, i) => ({ i, text: `${i}` })));
-  if (garbage.length > 8) garbage.shift();
+  garbage.push(Array.from({ length: 50_000 }, (_, i) => ({ i, text: `${i}` })));
+  if (garbage.length > 6) garbage.shift();
 }
 
 let taken = 0;
