@@ -174,7 +174,7 @@ export class StreamTracker {
   /** In the hook: runs for every EventEmitter of the process, so it does next to nothing for most. Never throws. */
   #onEmitter(emitter: object, cut: unknown): void {
     if (emitter === this.#last) return;
-    const prototype: object | null = Object.getPrototypeOf(emitter);
+    const prototype = prototypeOf(emitter);
     if (prototype === null) return;
     const known = this.#byPrototype.get(prototype);
     const cls = known === undefined ? this.#classify(emitter, prototype) : known;
@@ -262,7 +262,7 @@ export class StreamTracker {
   #adoptEarlier(): void {
     const handles = (process as unknown as { _getActiveHandles?: () => object[] })._getActiveHandles?.() ?? [];
     for (const handle of handles) {
-      const prototype: object | null = Object.getPrototypeOf(handle);
+      const prototype = prototypeOf(handle);
       const cls = prototype === null ? null : (this.#byPrototype.get(prototype) ?? this.#classify(handle, prototype));
       if (cls !== null) this.#population.add(handle, cls.kind, this.#rowOf(cls, earlierSite), 1, 0, false);
     }
@@ -295,6 +295,15 @@ export class StreamTracker {
     }
     this.#population.pulse(this.#now());
     this.#spentMs += performance.now() - began;
+  }
+}
+
+/** A Proxy may answer with an error, which the program would not have met without us. */
+function prototypeOf(object: object): object | null {
+  try {
+    return Object.getPrototypeOf(object);
+  } catch {
+    return null;
   }
 }
 

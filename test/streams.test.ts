@@ -126,6 +126,65 @@ async function checkRetention(t: Test, node: Node) {
   t.equal(run.overflowed, 5_000, 'and says what did not fit');
 }
 
+interface Hook {
+  readonly restored: readonly boolean[];
+  readonly wrappedLater: readonly [
+    whileRunning: number,
+    kept: boolean,
+    afterStop: number,
+    restarted: number,
+    keptAgain: boolean,
+    called: boolean,
+  ];
+  readonly replaced: readonly [counted: number, restored: boolean];
+  readonly calledTwice: number;
+  readonly classes: { readonly missed: readonly string[]; readonly none: number };
+  readonly sampled: {
+    readonly rounds: number;
+    readonly exact: number;
+    readonly sites: readonly Pick<StreamSite, 'site' | 'created' | 'createdError'>[];
+  };
+  readonly inWorker: { readonly answer: number; readonly here: number };
+}
+
+async function checkHook(t: Test, node: Node) {
+  const run = await runForJson<Hook>(node, [`${programs}/streams-hook.cjs`]);
+  t.strictSame(run.restored, [true, true, true], 'a thousand starts and stops leave what was there');
+  t.strictSame(
+    run.wrappedLater,
+    [1, true, 0, 1, true, true],
+    'idle under a later wrapper, and not doubled by a restart',
+  );
+  t.strictSame(run.replaced, [1, true], 'installed again after somebody took it out');
+  t.equal(run.calledTwice, 1, 'a stream that is initialized twice is counted once');
+  t.strictSame(run.classes, { missed: [], none: 0 }, 'all classes of core are seen, and plain emitters are not');
+  t.strictSame(run.inWorker, { answer: 1, here: 0 }, 'each thread has its own');
+  const { rounds, exact, sites } = run.sampled;
+  t.equal(exact, 2 * rounds, 'all creations are counted');
+  t.equal(sites.length, 2, 'both lines are named');
+  for (const { site, created, createdError } of sites) {
+    // 4 sigma: fails falsely once in 16 000.
+    t.ok(
+      createdError > 0 && Math.abs(created - rounds) < (4 / 1.96) * createdError,
+      `${site}: ${created} ± ${createdError}`,
+    );
+  }
+}
+
+const flagSets: readonly (readonly string[])[] = [[], ['--frozen-intrinsics'], ['--disable-proto=throw']];
+
+async function checkTransparent(t: Test, node: Node) {
+  for (const flags of flagSets) {
+    for (const more of [[], ['domain']]) {
+      const program = [...flags, `${programs}/streams-transparent.cjs`, ...more];
+      const without = await runForJson<Record<string, unknown>>(node, program);
+      const tracked = await runForJson<Record<string, unknown>>(node, [...program, 'tracked']);
+      t.ok('bodies' in without && !('failed' in without), 'the program ran to its end');
+      t.strictSame(tracked, without, `nothing differs ${[...flags, ...more].join(' ')}`);
+    }
+  }
+}
+
 // Each run waits for timers most of the time.
 t.jobs = 4;
 for (const node of nodes) {
@@ -133,4 +192,6 @@ for (const node of nodes) {
   t.test(`node ${node.major}: healthy`, (t) => checkHealthy(t, node));
   t.test(`node ${node.major}: lines that a person understands`, (t) => checkLines(t, node));
   t.test(`node ${node.major}: nothing is kept alive`, (t) => checkRetention(t, node));
+  t.test(`node ${node.major}: the hook`, (t) => checkHook(t, node));
+  t.test(`node ${node.major}: transparent`, (t) => checkTransparent(t, node));
 }

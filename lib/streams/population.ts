@@ -227,11 +227,13 @@ export class Population {
 
   /**
    * Whether an idle stream is better left alone: each look at it, during a collection, makes that collection keep it.
-   * It is looked at when collections will have decided on it, and after twice its idle time. Its flags tell of an end.
+   * It is looked at when collections will have decided on it; one without readable flags, which would tell of its end,
+   * also after twice its idle time.
    */
   #rests(tracked: Tracked, now: number): boolean {
-    if (tracked.rooted || now - tracked.usedAt < this.#idleAfter || tracked.readState?.destroyed === true) return false;
+    if (tracked.rooted || now - tracked.usedAt < this.#idleAfter) return false;
     if (this.#epoch - tracked.lookedEpoch >= provingCollections) return false;
+    if (tracked.readState !== null) return tracked.readState.destroyed !== true;
     return now - tracked.lookedAt < tracked.lookedAt - tracked.usedAt;
   }
 

@@ -26,7 +26,8 @@ let taken = 0;
 let last;
 const suspected = new Map();
 const timer = setInterval(() => {
-  litter();
+  // The busier V8 is kept, the sooner it collects; how soon differs by version and machine.
+  for (let i = 0; i < 5 && (i === 0 || (last?.collections ?? 0) < taken / 6); i++) litter();
   for (const scenario of scenarios) scenario(taken);
   last = tracker.sample();
   for (const suspect of last.suspects) {
