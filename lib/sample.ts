@@ -7,6 +7,7 @@
  * Units are in the names; bytes are integers. `null` means unknown, and is never written as 0. Keys are only added.
  */
 import type { AfterMajorGc, GcTotals } from './gc.js';
+import type { StreamsSample } from './streams/report.js';
 
 /** Resident bytes by owner. The values sum to the `rssBytes` of the ledger they belong to, exactly. */
 export interface LeafBytes {
@@ -142,6 +143,10 @@ export interface ProcessNumbers {
     readonly pipes: number;
     readonly other: number;
   } | null;
+  /** Active timers of the sampling isolate that keep the process running. Node cannot list those that were unref'd. */
+  readonly timers: number;
+  /** What keeps the event loop of the sampling isolate alive, by the type that Node names. */
+  readonly resources: Readonly<Record<string, number>>;
 }
 
 /** The memory limit that applies, and what of it cannot be reclaimed. */
@@ -182,6 +187,8 @@ export interface Sample {
   /** The other isolates that joined by calling `start()`. */
   readonly isolates: readonly Isolate[];
   readonly process: ProcessNumbers;
+  /** Streams that the sampling isolate created; `null` outside a session and with `streams: false`. */
+  readonly streams: StreamsSample | null;
   readonly limit: Limit;
   readonly cost: Cost;
 }

@@ -12,7 +12,7 @@ import { Population, Row } from './streams/population.js';
 import { describeRow, type StreamSite, type StreamsReport, type StreamsSample } from './streams/report.js';
 import { captureSite, earlierSite, insideFetch, overflowSite, type Site, sitesOverflowed } from './streams/site.js';
 import { type ListenerWarning, watchWarnings } from './streams/warnings.js';
-import { requestKind, watchRequests, watchWebStreams, webStreamKind } from './streams/web.js';
+import { findStateSymbol, requestKind, watchRequests, watchWebStreams, webStreamKind } from './streams/web.js';
 
 export interface StreamsOptions {
   /** Between two calls of `sample()`. */
@@ -54,6 +54,22 @@ const firstLookMs = 50;
 const idleIntervals = 3;
 const z95 = 1.96;
 
+/** What cannot be seen in this process, one sentence each. */
+function whatIsMissing(): string[] {
+  const missing: string[] = [];
+  if (findStateSymbol() === undefined) {
+    missing.push('WHATWG streams cannot be seen in this version of Node.js; fetch bodies can.');
+  }
+  if (!canVerify()) missing.push('Streams that were dropped with an open file cannot be told without /proc/self.');
+  return missing;
+}
+
+/** The row `streams` of the capabilities. */
+export function streamsCapability(enabled: boolean): true | string {
+  if (!enabled) return 'streams are not tracked: the option `streams` is false';
+  return whatIsMissing().join(' ') || true;
+}
+
 export class StreamTracker {
   readonly #options: StreamsOptions;
   readonly #startedMs = performance.now();
@@ -63,7 +79,6 @@ export class StreamTracker {
   readonly #otherRow = new Row('other classes', overflowSite);
   readonly #rows: Row[] = [this.#otherRow];
   readonly #listenerWarnings: ListenerWarning[] = [];
-  readonly #missing: string[] = [];
   readonly #ends: (() => void)[] = [];
   readonly #pulseTimer: NodeJS.Timeout;
   readonly #firstLook: NodeJS.Timeout;
@@ -89,14 +104,7 @@ export class StreamTracker {
     this.#ends.push(watchRequests((object, cut) => this.#onCreate(request, object, cut)));
     const endWeb = watchWebStreams((stream, cut) => this.#onCreate(web, stream, cut));
     if (endWeb !== null) this.#ends.push(endWeb);
-    else this.#missing.push('WHATWG streams cannot be seen in this version of Node.js; fetch bodies can.');
-    if (!canVerify()) this.#missing.push('Streams that were dropped with an open file cannot be told without /proc.');
     this.#ends.push(watchWarnings(this.#listenerWarnings));
-  }
-
-  /** What cannot be seen here, one sentence each. */
-  get missing(): readonly string[] {
-    return this.#missing;
   }
 
   /** CPU that looks, folds and samples took on this thread so far; the hook is not in it. */
@@ -128,7 +136,7 @@ export class StreamTracker {
       if (row.created > 0) sites.push(describeRow(row, this.#options.intervalMs));
     }
     sites.sort((a, b) => b.held + b.lost - (a.held + a.lost) || b.open - a.open || b.created - a.created);
-    return { ...totals, sites, listenerWarnings: [...this.#listenerWarnings], missing: [...this.#missing] };
+    return { ...totals, sites, listenerWarnings: [...this.#listenerWarnings], missing: whatIsMissing() };
   }
 
   /** Takes all hooks out, or leaves them idle where somebody wrapped them since. */
@@ -143,12 +151,13 @@ export class StreamTracker {
   #totals(): Omit<StreamsSample, 'suspects'> {
     for (const row of this.#rows) row.clear();
     const { unproven } = this.#population.fold(this.#now());
-    let [open, openVariance, held, lost, bufferedBytes, created] = [0, 0, 0, 0, 0, 0];
+    let [open, openVariance, held, lost, idle, bufferedBytes, created] = [0, 0, 0, 0, 0, 0, 0];
     for (const row of this.#rows) {
       open += row.open;
       openVariance += row.openVariance;
       held += row.held;
       lost += row.lost;
+      idle += row.lost + (row.isHarmless ? 0 : row.held);
       bufferedBytes += row.bufferedBytes;
     }
     for (const cls of this.#classes) created += cls.created;
@@ -157,6 +166,7 @@ export class StreamTracker {
       open,
       openError: Math.round(z95 * Math.sqrt(openVariance)),
       held,
+      idle,
       unproven,
       lost,
       bufferedBytes,
@@ -308,8 +318,7 @@ function prototypeOf(object: object): object | null {
 }
 
 function nameOf(prototype: object): string {
-  const { constructor } = prototype as { constructor?: { name?: unknown } };
-  const name = constructor?.name;
+  const name = (prototype as { constructor?: { name?: unknown } }).constructor?.name;
   return typeof name === 'string' && name !== '' ? name.slice(0, 80) : 'anonymous class';
 }
 

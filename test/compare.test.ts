@@ -21,7 +21,10 @@ test('nothing happened', async (t) => {
 
 test('without a ledger, and with unknown counters, there are no guesses', async (t) => {
   const before = { ...sampleWith({}), ledger: null, malloc: null };
-  const after = { ...sampleWith({ malloc: 9_000_011 }), process: { threads: null, fdCount: null, fds: null } };
+  const after = {
+    ...sampleWith({ malloc: 9_000_011 }),
+    process: { threads: null, fdCount: null, fds: null, timers: 0, resources: {} },
+  };
   const result = compare(before, after);
   t.same(result.changes, []);
   t.equal(result.mallocInUseChangeBytes, null);

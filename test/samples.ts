@@ -63,7 +63,14 @@ export function sampleWith(leaves: Partial<LeafBytes>): Sample {
     },
     external: { externalBytes: 0, arrayBuffersBytes: 0, declaredBytes: 0, declaredByAddonsBytes: 0, anomalies: [] },
     isolates: [],
-    process: { threads: 7, fdCount: 20, fds: { files: 2, sockets: 1, pipes: 9, other: 8 } },
+    streams: null,
+    process: {
+      threads: 7,
+      fdCount: 20,
+      fds: { files: 2, sockets: 1, pipes: 9, other: 8 },
+      timers: 1,
+      resources: { Timeout: 1 },
+    },
     limit: { bytes: null, source: 'physical', usedBytes: null, usedRatio: null, etaMs: null },
     cost: { mainThreadUs: null, offThreadUs: null, ledgerUs: null, ledgerSkipped: 0, ownBytes: null },
   };

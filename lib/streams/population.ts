@@ -69,7 +69,12 @@ export class Row {
     this.history ??= new History(window);
     this.history.push(count);
     const weight = this.heldTracked === 0 ? 1 : this.held / this.heldTracked;
-    this.growing = this.history.grows(this.harmless * 2 > count, weight);
+    this.growing = this.history.grows(this.isHarmless, weight);
+  }
+
+  /** Whether most of the held ones only wait for a silent peer. */
+  get isHarmless(): boolean {
+    return this.harmless * 2 > this.held + this.lost;
   }
 
   clear(): void {

@@ -44,6 +44,8 @@ export interface StreamsSample {
   readonly open: number;
   readonly openError: number;
   readonly held: number;
+  /** The held ones that do not merely wait for a silent peer, and the lost ones: what the verdict `streams` goes by. */
+  readonly idle: number;
   /** Idle, but not proven to be held: no two major collections came since. */
   readonly unproven: number;
   readonly lost: number;

@@ -61,13 +61,21 @@ function lookAtRequest(request: UndiciRequest, look: Look): void {
 export const webStreamKind = lookAtWebStream as Kind;
 export const requestKind = lookAtRequest as Kind;
 
+/** Node's internal symbol, or `undefined` in a version that keeps the state elsewhere. */
+export function findStateSymbol(): symbol | undefined {
+  const { ReadableStream } = require('node:stream/web') as typeof import('node:stream/web');
+  stateSymbol ??= Object.getOwnPropertySymbols(new ReadableStream()).find(
+    ({ description }) => description === 'kState',
+  );
+  return stateSymbol;
+}
+
 /** Calls back for each ReadableStream. Returns how to end it, or `null` when this version of Node does it otherwise. */
 export function watchWebStreams(onCreate: (stream: object, cut: unknown) => void): (() => void) | null {
   const { ReadableStream } = require('node:stream/web') as typeof import('node:stream/web');
   const { prototype } = ReadableStream;
-  const symbol = Object.getOwnPropertySymbols(new ReadableStream()).find(({ description }) => description === 'kState');
+  const symbol = findStateSymbol();
   if (symbol === undefined) return null;
-  stateSymbol = symbol;
   let seen = 0;
   function set(this: object, value: unknown): void {
     Object.defineProperty(this, symbol as symbol, { value, configurable: true, enumerable: true, writable: true });

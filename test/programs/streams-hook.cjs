@@ -145,7 +145,7 @@ async function main() {
     sampled: await sampled(),
     inWorker: await inWorker(),
   };
-  fs.writeSync(1, JSON.stringify(result));
+  fs.writeSync(1, `${JSON.stringify(result)}\n`);
 }
 
 if (isMainThread) void main();

@@ -54,6 +54,6 @@ const server = http
       const { lost } = tracker.sample();
       if (turn > 10 && lost > 0) break;
     }
-    fs.writeSync(1, JSON.stringify(tracker.report()));
+    fs.writeSync(1, `${JSON.stringify(tracker.report())}\n`);
     process.exit(0);
   });

@@ -66,6 +66,6 @@ async function main() {
   await collected(() => alive() === 0 && tracker.report().tracked === 0);
   const result = { created: tracker.report().created, tracked, alive: alive(), left: tracker.report().tracked };
   tracker.stop();
-  fs.writeSync(1, JSON.stringify({ ...result, ...bytesPerTracked() }));
+  fs.writeSync(1, `${JSON.stringify({ ...result, ...bytesPerTracked() })}\n`);
 }
 void main();

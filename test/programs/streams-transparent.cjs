@@ -186,4 +186,4 @@ async function run() {
 
 run()
   .catch((error) => note('failed', `${error.name}: ${error.message}`))
-  .finally(() => fs.writeSync(1, JSON.stringify(seen)));
+  .finally(() => fs.writeSync(1, `${JSON.stringify(seen)}\n`));
