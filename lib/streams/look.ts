@@ -81,6 +81,7 @@ interface StreamLike {
 
 interface SocketLike extends StreamLike {
   readonly _handle?: Handle | null;
+  readonly parser?: object | null;
   readonly bytesRead: number;
   readonly bytesWritten: number;
 }
@@ -173,6 +174,8 @@ function takeHandle(handle: Handle, look: Look): void {
 /** net.Socket and its subclasses: TLS, TTY, stdio of child processes. */
 function lookAtSocket(socket: SocketLike, look: Look): void {
   lookAtStream(socket, look);
+  // Node's HTTP parser reads from the handle itself, past the flags of the stream.
+  if (look.state === 'never read' && socket.parser != null) look.state = 'waiting';
   if (socket._handle == null) return;
   takeHandle(socket._handle, look);
   look.rooted = true;

@@ -124,8 +124,7 @@ async function sampled() {
 async function inWorker() {
   const tracker = new StreamTracker(options);
   const worker = new Worker(path.join(__dirname, 'streams-hook.cjs'));
-  const [answer] = await once(worker, 'message');
-  await once(worker, 'exit');
+  const [[answer]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
   const here = tracker.report().sites.filter(({ site }) => site.startsWith('workerLine')).length;
   tracker.stop();
   return { answer, here };
