@@ -84,8 +84,8 @@ function heapSites(): true | string {
   return denied ? 'start node with --allow-inspector to let js-heap verdicts name suspects' : true;
 }
 
-/** Asks the addon to try things out: reads smaps once, on the calling thread. */
-export function findCapabilities(native: Native, limit: LimitSource): Capabilities {
+/** Asks the addon to try things out: reads smaps once, on the calling thread. @param streams of `streamsCapability`. */
+export function findCapabilities(native: Native, limit: LimitSource, streams: true | string): Capabilities {
   const found: Record<string, true | string> = { addon: native.unavailable ?? true };
   const { binding } = native;
   if (binding !== null) {
@@ -98,7 +98,7 @@ export function findCapabilities(native: Native, limit: LimitSource): Capabiliti
   found.memoryLimit =
     limit.kind === 'physical' ? 'no cgroup limits this process: physical memory counts as the limit' : true;
   found.nativeProfile = 'this version does not intercept the allocator: sampleBytes and stackDepth have no effect';
-  found.streams = 'this version does not track streams: the option has no effect';
+  found.streams = streams;
   found.verdicts = true;
   found.heapSites = heapSites();
   found.reports = 'this version writes no reports: signal and reportDir have no effect';

@@ -6,6 +6,7 @@ import { findLimit, readLimit } from './limit.js';
 import type { Native } from './native.js';
 import type { Limit } from './sample.js';
 import { readText } from './sampler.js';
+import { streamsCapability } from './streams.js';
 import { version } from './versions.js';
 
 export interface Advice {
@@ -104,7 +105,7 @@ export function diagnose(native: Native): Diagnosis {
     allocator,
     heapLimitBytes,
     limit,
-    capabilities: findCapabilities(native, source),
+    capabilities: findCapabilities(native, source, streamsCapability(true)),
     advice: [...heapAdvice(heapLimitBytes, limit), ...allocatorAdvice(allocator, process.env)],
   };
 }

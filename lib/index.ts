@@ -59,7 +59,7 @@ export function start(options?: Options): Session {
  * `v8.gc` is `null`: collections are counted by sessions only.
  */
 export function snapshot(): Sample {
-  lone ??= new Sampler(loadNative().binding, null, null);
+  lone ??= new Sampler(loadNative().binding, null, null, null);
   return lone.takeNow();
 }
 

@@ -8,6 +8,7 @@
  */
 
 import type { AfterMajorGc, GcTotals } from './gc.js';
+import type { StreamsSample } from './streams/report.js';
 import type { Site } from './suspects.js';
 
 /** Resident bytes by owner. The values sum to the `rssBytes` of the ledger they belong to, exactly. */
@@ -147,6 +148,10 @@ export interface ProcessNumbers {
     readonly pipes: number;
     readonly other: number;
   } | null;
+  /** Active timers of the sampling isolate that keep the process running. Node cannot list those that were unref'd. */
+  readonly timers: number;
+  /** What keeps the event loop of the sampling isolate alive, by the type that Node names. */
+  readonly resources: Readonly<Record<string, number>>;
 }
 
 /** The memory limit that applies, and what of it cannot be reclaimed. */
@@ -193,6 +198,8 @@ export interface Sample {
   /** The other isolates that joined by calling `start()`. */
   readonly isolates: readonly Isolate[];
   readonly process: ProcessNumbers;
+  /** Streams that the sampling isolate created; `null` outside a session and with `streams: false`. */
+  readonly streams: StreamsSample | null;
   readonly limit: Limit;
   /** `null` outside a session. */
   readonly load: Load | null;

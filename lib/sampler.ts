@@ -15,7 +15,9 @@ import { findLimit, type LimitSource, type ReadText, readLimit } from './limit.j
 import { MallocAccount } from './malloc.js';
 import { Pace } from './pace.js';
 import { known, monotonicMs, type Pass, PassReader } from './pass.js';
+import { ResourceCounter } from './resources.js';
 import type { ProcessNumbers, Sample } from './sample.js';
+import type { StreamTracker } from './streams.js';
 
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
  * busy machine preempted one call says nothing of the next. */
@@ -30,7 +32,9 @@ export const readText: ReadText = (path) => {
   }
 };
 
-function fallbackProcess(): ProcessNumbers {
+type Descriptors = Omit<ProcessNumbers, 'timers' | 'resources'>;
+
+function fallbackProcess(): Descriptors {
   try {
     return { threads: null, workers: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1 };
   } catch {
@@ -39,7 +43,7 @@ function fallbackProcess(): ProcessNumbers {
   }
 }
 
-function composeProcess(pass: Pass): ProcessNumbers {
+function composeProcess(pass: Pass): Descriptors {
   const fds = Number.isNaN(pass.fdFiles)
     ? null
     : { files: pass.fdFiles, sockets: pass.fdSockets, pipes: pass.fdPipes, other: pass.fdOther };
@@ -50,6 +54,8 @@ export class Sampler {
   readonly #binding: Binding | null;
   readonly #reader: PassReader | null;
   readonly #gc: GcWatch | null;
+  readonly #streams: StreamTracker | null;
+  readonly #resources = new ResourceCounter();
   readonly #limitSource: LimitSource;
   readonly #limitOverrideBytes: number | null;
   readonly #malloc: MallocAccount | null;
@@ -59,12 +65,18 @@ export class Sampler {
   #seq = 0;
   #threadCpuUs = 0;
 
-  /** @param gc `null` outside a session. */
-  constructor(binding: Binding | null, gc: GcWatch | null, memoryLimitBytes: number | null) {
+  /** @param gc `null` outside a session. @param streams `null` outside a session, and when not asked for. */
+  constructor(
+    binding: Binding | null,
+    gc: GcWatch | null,
+    streams: StreamTracker | null,
+    memoryLimitBytes: number | null,
+  ) {
     this.#binding = binding;
     this.#reader = binding === null ? null : new PassReader(binding);
     this.#malloc = binding === null ? null : new MallocAccount(binding.allocator());
     this.#gc = gc;
+    this.#streams = streams;
     this.#limitSource = findLimit(readText);
     this.#limitOverrideBytes = memoryLimitBytes;
     binding?.watch([...this.#limitSource.files]);
@@ -132,6 +144,7 @@ export class Sampler {
         ? null
         : (this.#malloc?.compose(pass, nowMs, external, v8, isolates, this.#allocatorStopped()) ?? null);
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
+    const { timers, byType } = this.#resources.count(nowMs);
     const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
     return {
       seq: this.#seq++,
@@ -141,7 +154,8 @@ export class Sampler {
       v8,
       external,
       isolates,
-      process: pass === null ? fallbackProcess() : composeProcess(pass),
+      process: { ...(pass === null ? fallbackProcess() : composeProcess(pass)), timers, resources: byType },
+      streams: this.#streams?.sample() ?? null,
       limit: readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes),
       load: null,
       cost: {

@@ -19,6 +19,8 @@ import type { Native } from './native.js';
 import type { ResolvedOptions } from './options.js';
 import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';
+import type { StreamsReport } from './streams/report.js';
+import { StreamTracker, streamsCapability } from './streams.js';
 import type { Verdict } from './verdicts.js';
 import { Watch } from './watch.js';
 
@@ -50,6 +52,8 @@ export class Session extends EventEmitter<SessionEvents> {
   readonly #binding: Binding | null;
   readonly #onStop: () => void;
   readonly #owned: Owned | null = null;
+  /** Each thread tracks its own streams; the lines carry those of the thread that owns the session. */
+  readonly #streams: StreamTracker | null = null;
   readonly #timer: NodeJS.Timeout | null = null;
   readonly #onExit = () => this.stop();
   /** Whether the next line waits for a pass. */
@@ -68,6 +72,7 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#binding = native.binding;
     this.#onStop = onStop;
     if (!options.enabled) return;
+    if (options.streams) this.#streams = new StreamTracker(options);
     // Without the addon isolates do not know of each other: then the main thread alone writes lines.
     const owns = this.#binding === null ? isMainThread : this.#binding.open(() => this.#onPass());
     if (owns) {
@@ -82,11 +87,12 @@ export class Session extends EventEmitter<SessionEvents> {
     try {
       const log = new Log(openSink(options.destination, native.binding));
       const gc = new GcWatch();
-      const sampler = new Sampler(native.binding, gc, options.memoryLimitBytes);
-      const capabilities = findCapabilities(native, sampler.limitSource);
+      const sampler = new Sampler(native.binding, gc, this.#streams, options.memoryLimitBytes);
+      const capabilities = findCapabilities(native, sampler.limitSource, streamsCapability(options.streams));
       log.write(startRecord(options, native, capabilities), 'extmem started');
       return { gc, sampler, watch: new Watch(options), log };
     } catch (error) {
+      this.#streams?.stop();
       this.#binding?.close();
       throw error;
     }
@@ -170,11 +176,20 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#owned?.watch.addLoad(units);
   }
 
+  /**
+   * The streams of the calling thread by the line that created them, the most forgotten first.
+   * `null` when they are not tracked: `streams: false`, `enabled: false`, or the session was stopped.
+   */
+  streams(): StreamsReport | null {
+    return this.#stopped ? null : (this.#streams?.report() ?? null);
+  }
+
   /** Ends the session: the last line is written, the reader thread is joined. A second call does nothing. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
     if (this.#timer !== null) clearInterval(this.#timer);
+    this.#streams?.stop();
     process.removeListener('exit', this.#onExit);
     this.#binding?.close();
     if (this.#owned !== null) {

@@ -3,12 +3,15 @@ import { test } from 'tap';
 import { metrics } from '../lib/metrics.js';
 import { nodes, root, run, runForJson } from './plain.js';
 
-/** Paths of all numbers, with `*` for the names of heap spaces and `[]` for elements. */
+/** Parts of a sample whose keys are names that others gave. */
+const named = ['v8.spaces', 'process.resources'];
+
+/** Paths of all numbers, with `*` for names and `[]` for elements. */
 function pathsOf(value: unknown, path = ''): string[] {
   if (Array.isArray(value)) return value.flatMap((element) => pathsOf(element, `${path}[]`));
   if (typeof value === 'object' && value !== null) {
     return Object.entries(value).flatMap(([key, inner]) =>
-      pathsOf(inner, path === 'v8.spaces' ? 'v8.spaces.*' : path === '' ? key : `${path}.${key}`),
+      pathsOf(inner, named.includes(path) ? `${path}.*` : path === '' ? key : `${path}.${key}`),
     );
   }
   return typeof value === 'number' ? [path] : [];
@@ -47,7 +50,7 @@ test('every number of a sample has a row, and every row is in a sample', async (
 test('rows are unique, carry their unit and say something', async (t) => {
   t.equal(new Set(metrics.map((metric) => metric.path)).size, metrics.length);
   const count =
-    /(Count|seq|mappings|Threads|threads|workers|requests|peekFailures|Contexts|threadId|fds\.\w+|ledgerSkipped)$/;
+    /(Count|seq|mappings|Threads|threads|workers|requests|peekFailures|Contexts|threadId|fds\.\w+|ledgerSkipped|timers|resources\.\*|streams\.\w+)$/;
   for (const { path, sentence } of metrics) {
     t.match(path, /(Bytes|Bytes\[\]|leafBytes\.\w+|Ms|Ms\[\]|Us|Ratio|limit\.bytes)$/.test(path) ? /./ : count, path);
     t.match(sentence, /^[A-Z].*\.$|^[a-z]\w+ .*\.$/, sentence);
