@@ -1,4 +1,4 @@
-// The only file that speaks Node-API: a thin handle per environment over one process-wide core.
+// Speaks Node-API (with profile_exports.cc, and nothing else does): a thin handle per environment over one process-wide core.
 //
 // Numbers cross as one Float64Array whose order is the field table, so a sample costs one copy and no objects. There
 // is no policy and no user-facing text here: TypeScript decides when a pass runs and what its numbers mean, and it
@@ -19,6 +19,7 @@
 #include "isolate_table.h"
 #include "own_memory.h"
 #include "pass.h"
+#include "profile_exports.h"
 #include "reader.h"
 
 namespace extmem {
@@ -229,7 +230,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   napi_add_env_cleanup_hook(env, OnEnvironmentEnd, self);
   DetectAllocator();
 
-  for (const ExportRow& row : kExports) exports.Set(row.name, Napi::Function::New(env, row.call, row.name));
+  for (const Rows<ExportRow>& rows : {Rows<ExportRow>{kExports, std::size(kExports)}, ProfileExports()}) {
+    for (const ExportRow& row : rows) exports.Set(row.name, Napi::Function::New(env, row.call, row.name));
+  }
   Napi::Array fields = Napi::Array::New(env, kFieldCount);
   for (size_t i = 0; i < kFieldCount; i++)
     fields.Set(static_cast<uint32_t>(i), Napi::String::New(env, kFieldTable[i].name));
@@ -237,7 +240,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("parts", Bits(env, kParts, std::size(kParts)));
   exports.Set("probes", Bits(env, kProbes, std::size(kProbes)));
   exports.Set("declaration",
-              Declaration({kExports, std::size(kExports)}, {kParts, std::size(kParts)}, {kProbes, std::size(kProbes)}));
+              Declaration({kExports, std::size(kExports)}, ProfileExports(), {kParts, std::size(kParts)}, {kProbes, std::size(kProbes)}));
   return exports;
 }
 

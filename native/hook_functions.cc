@@ -299,6 +299,7 @@ void SetHookObserver(const HookObserver& observer) { g_observer = observer; }
 // Never called: its calls make the loader bind slots of our own, which tell what these names really mean here.
 extern "C" __attribute__((used, visibility("default"))) void* extmem_bound_slots(size_t size, void** block) {
   *block = malloc(size);
+  asm volatile("" : : "r"(*block) : "memory");  // or the compiler drops the pair
   free(*block);
   *block = calloc(size, size);
   *block = realloc(*block, size);

@@ -201,4 +201,9 @@ void LiveOldest(uint32_t* seconds, uint32_t count) {
   }
 }
 
+uint64_t LiveOwnBytes() {
+  if (g_totals == nullptr) return 0;
+  return kLiveSlots * (sizeof(uintptr_t) + sizeof(Record) + sizeof(uint8_t)) + kMaxStacks * sizeof(Totals);
+}
+
 }  // namespace extmem

@@ -74,6 +74,7 @@ StackTotals LiveTotals(uint32_t stack);
 StackTotals LiveSum();
 // Monotonic second of the oldest live sample of each stack, for stacks < count; UINT32_MAX where there is none.
 void LiveOldest(uint32_t* seconds, uint32_t count);
+uint64_t LiveOwnBytes();
 
 }  // namespace extmem
 

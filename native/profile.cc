@@ -10,6 +10,7 @@
 
 #include "live.h"
 #include "safe_read.h"
+#include "symbols.h"
 
 namespace extmem {
 
@@ -107,7 +108,9 @@ HookStatus ProfileStart(const ProfileOptions& options) {
   g_seed.store(options.seed);
   const HookStatus status = HookInstall({Allocated, nullptr, nullptr, SafeReadForget});
   // Sampling begins when every object is patched, so that no recorded block is freed behind our back.
-  if (status == HookStatus::kInstalled) ProfileSetRate(options.mean_bytes);
+  if (status != HookStatus::kInstalled) return status;
+  NoteModules(StackGeneration());
+  ProfileSetRate(options.mean_bytes);
   return status;
 }
 
@@ -124,13 +127,15 @@ void ProfileSetRate(uint64_t mean_bytes) {
 
 bool ProfileRescan() {
   const bool changed = HookRescan();
-  if (changed) StackNextGeneration();
+  if (changed) NoteModules(StackNextGeneration());
   return changed;
 }
 
 ProfileCounters ProfileCount() {
   return {g_mean.load(std::memory_order_relaxed), g_raises.load(std::memory_order_relaxed), 0};
 }
+
+uint64_t ProfileOwnBytes() { return LiveOwnBytes() + StackOwnBytes(); }
 
 bool ProfileRegisterThread() {
   Thread* thread = ThisThread();

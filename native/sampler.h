@@ -40,14 +40,15 @@ inline Weight WeightOf(uint64_t size, uint64_t mean) {
           static_cast<int64_t>(kib * kib * (1 - p) + 0.5)};
 }
 
+// All zero to begin with, and without initializers, which thread-local storage would have to run.
 struct Sampler {
-  int64_t left = 0;      // bytes until the next point, or until the cut
-  uint64_t random = 0;   // xorshift64 state; 0 = this thread has not drawn yet
-  int64_t mean_bytes = 0;  // R of the gap that is counted down; negative while the gap is cut
+  int64_t left;        // bytes until the next point, or until the cut
+  uint64_t random;     // xorshift64 state; 0 = this thread has not drawn yet
+  int64_t mean_bytes;  // R of the gap that is counted down; negative while the gap is cut
 
-  // Off: nothing will be asked for a very long time, yet the state stays valid.
+  // Off: ask again after a while, so that a later start finds this thread.
   void Rest() {
-    left = INT64_MAX / 4;
+    left = 64 << 10;
     mean_bytes = 0;
   }
 

@@ -191,7 +191,8 @@ const V8Layout& StackLayout() { return g_layout; }
 
 void StackSetLevel(StackLevel level) { g_level.store(level, std::memory_order_relaxed); }
 
-void StackNextGeneration() { g_generation.fetch_add(1, std::memory_order_relaxed); }
+uint32_t StackNextGeneration() { return g_generation.fetch_add(1, std::memory_order_relaxed) + 1; }
+uint32_t StackGeneration() { return g_generation.load(std::memory_order_relaxed); }
 
 bool StackRegisterThread(Thread* thread) {
   const bool reads_checked = SafeReadWorks();

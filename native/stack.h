@@ -53,7 +53,8 @@ const char* StackLoadLayout();
 const V8Layout& StackLayout();
 void StackSetLevel(StackLevel level);
 // Objects were unloaded: addresses seen from now on may mean something else.
-void StackNextGeneration();
+uint32_t StackNextGeneration();
+uint32_t StackGeneration();
 
 // Learns the bounds of the calling thread and the code of its isolate. Not from a hook.
 bool StackRegisterThread(Thread* thread);

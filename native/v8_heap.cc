@@ -94,7 +94,7 @@ bool Flatten(const V8Layout& v8, uintptr_t string, FlatString* flat) {
   return false;
 }
 
-size_t CopyString(const V8Layout& v8, uintptr_t string, char* into, size_t size) {
+size_t CopyString(const V8Layout& v8, uintptr_t string, char* into, size_t size, int depth) {
   into[0] = '\0';
   FlatString flat;
   size_t used = 0;
@@ -102,10 +102,8 @@ size_t CopyString(const V8Layout& v8, uintptr_t string, char* into, size_t size)
     // A rope, as of computed names: its two halves.
     const int32_t type = TypeOf(v8, string);
     if (type < 0 || type >= v8.type.first_nonstring || (type & kShapeMask) != kCons) return 0;
-    for (int half = 0; half < 2 && used + 1 < size; half++) {
-      if (Flatten(v8, Field(string, v8.string.chars + 8 * half), &flat)) {
-        used += CopyString(v8, Field(string, v8.string.chars + 8 * half), into + used, size - used);
-      }
+    for (int half = 0; half < 2 && used + 1 < size && depth < 6; half++) {
+      used += CopyString(v8, Field(string, v8.string.chars + 8 * half), into + used, size - used, depth + 1);
     }
     return used;
   }

@@ -39,7 +39,7 @@ struct FlatString {
 bool Flatten(const V8Layout& v8, uintptr_t string, FlatString* flat);
 
 // UTF-8 with a terminating 0, cut at `size` - 1 bytes; returns the length. 0 for an empty or unreadable string.
-size_t CopyString(const V8Layout& v8, uintptr_t string, char* into, size_t size);
+size_t CopyString(const V8Layout& v8, uintptr_t string, char* into, size_t size, int depth = 0);
 
 // The bytes of a byte array, readable as a whole. False: not a byte array.
 bool Bytes(const V8Layout& v8, uintptr_t array, const uint8_t** bytes, size_t* length);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "elf_image.h"
+#include "symbols.h"
 
 namespace extmem {
 
@@ -118,6 +119,13 @@ const char* LoadV8Layout(V8Layout* v8) {
     v8->code.start = v8->code.positions + 16;
     v8->code.flags = v8->code.positions + 24;
     v8->code.size = v8->code.flags + 8;
+  }
+  // Only an aid to find lines in baseline code: without it such a frame shows the line where its function starts.
+  uint64_t size = 0;
+  const uintptr_t sizes = FindStaticSymbol("_ZN2v88internal11interpreter9Bytecodes14kBytecodeSizesE", 3, &size);
+  if (sizes != 0 && size <= 3 * 256) {
+    v8->bytecode_sizes = reinterpret_cast<const uint8_t*>(sizes);
+    v8->bytecodes = static_cast<int32_t>(size / 3);
   }
   return nullptr;
 }
