@@ -26,16 +26,17 @@ const source = `(function (look) {
     found = look();
     return 1;
   }
+  let asked = false;
   class Holder {
+    held = [1, 2].map(function inMap(item) {
+      return item === 2 ? innermost(asked) : 0;
+    });
     constructor(really) {
       this.value = 1;
-      this.held = [1, 2].map(function inMap(item) {
-        return item === 2 ? innermost(really) : 0;
-      });
     }
   }
   function* steps(really) {
-    yield 1;
+    asked = really;
     yield new Holder(really);
   }
   const arrow = (really) => {

@@ -44,6 +44,21 @@ void CountLines(const Char* text, uint32_t length, uint32_t position, int32_t* l
   }
 }
 
+// Functions that V8 makes of the fields and static blocks of a class, by the kind in the low bits of the flags.
+size_t InitializerName(const V8Layout& v8, uintptr_t shared, char* into, size_t size) {
+  uint32_t flags;
+  if (!ReadAt(shared - 1 + static_cast<uintptr_t>(v8.shared.flags), &flags)) return 0;
+  const uint32_t kind = flags & 31;
+  const char* name = "";
+  if (kind == 24) name = "<instance_members_initializer>";
+  // V8 14 has a second kind of static blocks.
+  if (kind == 25 || (kind == 26 && v8.major >= 14)) name = "<static_initializer>";
+  const size_t length = strlen(name);
+  if (length >= size) return 0;
+  memcpy(into, name, length + 1);
+  return length;
+}
+
 }  // namespace
 
 bool Flatten(const V8Layout& v8, uintptr_t string, FlatString* flat) {
@@ -146,7 +161,7 @@ size_t FunctionName(const V8Layout& v8, uintptr_t shared, char* into, size_t siz
   if (locals < 0) return 0;
   // Names and descriptions of the context locals come first; then the function's name, else an inferred one.
   int32_t index = v8.scope.first_variable + (locals < kMaxInlineLocals ? locals : 1) + locals;
-  size_t length = 0;
+  size_t length = InitializerName(v8, shared, into, size);
   for (int i = 0; i < 5; i++, index++) {
     const uintptr_t word = slot(index);
     if (length == 0 && IsReference(word)) {

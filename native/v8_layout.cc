@@ -69,6 +69,7 @@ const char* LoadV8Layout(V8Layout* v8) {
        {"class_SharedFunctionInfo__script_or_debug_info__HeapObject",
         "class_SharedFunctionInfo__script__Tagged_HeapObject_"},
        kUnknown},
+      {&v8->shared.flags, {"class_SharedFunctionInfo__flags__int"}, kUnknown},
       {&v8->script.source, {"class_Script__source__Object"}, kUnknown},
       {&v8->script.name, {"class_Script__name__Object"}, kUnknown},
       {&line_ends, {"class_Script__line_ends__Object"}, kUnknown},

@@ -23,7 +23,7 @@ struct V8Layout {
   int32_t map_instance_type;
   int32_t function_shared;
   struct {
-    int32_t data, name, script, literal_id;
+    int32_t data, name, script, flags, literal_id;
   } shared;
   struct {
     int32_t source, name, line_offset, column_offset, id;

@@ -9,6 +9,7 @@
     { "target_name": "frameless", "sources": ["leak.cc"], "cflags_cc": ["-O2", "-fomit-frame-pointer"] },
     { "target_name": "stripped", "sources": ["leak.cc"], "ldflags": ["-s"] },
     { "target_name": "leak", "sources": ["leak.cc"] },
+    { "target_name": "pairs", "sources": ["pairs.cc"], "cflags_cc": ["-O2"] },
     {
       "target_name": "reloaded", "type": "shared_library", "product_prefix": "", "product_extension": "so",
       "sources": ["reloaded.cc"]

@@ -38,12 +38,52 @@ napi_value Map(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// hold(bytes, count): blocks of one size, kept until release(every): 1 releases all, 2 every second one.
+// The list of blocks is static, so that nothing but the blocks is allocated here.
+struct Held {
+  void* blocks[1 << 20];
+  size_t count;
+} g_held;
+
+__attribute__((noinline)) void HoldBlocks(size_t bytes, size_t count) {
+  for (size_t i = 0; i < count && g_held.count < 1 << 20; i++) g_held.blocks[g_held.count++] = malloc(bytes);
+}
+
+napi_value Hold(napi_env env, napi_callback_info info) {
+  size_t count = 2;
+  napi_value arguments[2];
+  int64_t bytes = 0, blocks = 0;
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
+  napi_get_value_int64(env, arguments[0], &bytes);
+  napi_get_value_int64(env, arguments[1], &blocks);
+  HoldBlocks(static_cast<size_t>(bytes), static_cast<size_t>(blocks));
+  return nullptr;
+}
+
+napi_value Release(napi_env env, napi_callback_info info) {
+  const size_t every = Bytes(env, info);
+  size_t kept = 0;
+  for (size_t i = 0; i < g_held.count; i++) {
+    if (i % every == 0) {
+      free(g_held.blocks[i]);
+    } else {
+      g_held.blocks[kept++] = g_held.blocks[i];
+    }
+  }
+  g_held.count = kept;
+  return nullptr;
+}
+
 napi_value Init(napi_env env, napi_value exports) {
   napi_value function;
   napi_create_function(env, "allocate", NAPI_AUTO_LENGTH, Allocate, nullptr, &function);
   napi_set_named_property(env, exports, "allocate", function);
   napi_create_function(env, "map", NAPI_AUTO_LENGTH, Map, nullptr, &function);
   napi_set_named_property(env, exports, "map", function);
+  napi_create_function(env, "hold", NAPI_AUTO_LENGTH, Hold, nullptr, &function);
+  napi_set_named_property(env, exports, "hold", function);
+  napi_create_function(env, "release", NAPI_AUTO_LENGTH, Release, nullptr, &function);
+  napi_set_named_property(env, exports, "release", function);
   return exports;
 }
 
