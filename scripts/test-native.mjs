@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const gyp = readFileSync(join(root, 'binding.gyp'), 'utf8');
 const core = [...gyp.matchAll(/native\/[a-z0-9_]+\.cc/g)]
   .map(([path]) => path)
-  .filter((path) => !['native/addon.cc', 'native/declaration.cc'].includes(path));
+  .filter((path) => !['native/addon.cc', 'native/declaration.cc', 'native/profile_exports.cc'].includes(path));
 const headers = ['native', 'test/native'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.h'))
@@ -19,8 +19,8 @@ const headers = ['native', 'test/native'].flatMap((folder) =>
 const fixtures = readdirSync(join(root, 'test/fixtures/smaps')).map((name) => join('test/fixtures/smaps', name));
 
 const variants = [
-  { name: 'asan', sanitize: 'address,undefined', tests: ['smaps', 'malloc_info', 'mappings', 'arena_top', 'reader'] },
-  { name: 'tsan', sanitize: 'thread', tests: ['reader'] },
+  { name: 'asan', sanitize: 'address,undefined', tests: ['smaps', 'malloc_info', 'mappings', 'arena_top', 'reader', 'tables'] },
+  { name: 'tsan', sanitize: 'thread', tests: ['reader', 'tables'] },
 ];
 
 const compiler = process.env.CXX ?? 'g++';
