@@ -12,6 +12,7 @@
             "native/declaration.cc",
             "native/elf_bss.cc",
             "native/elf_image.cc",
+            "native/foreign_maps.cc",
             "native/hook_functions.cc",
             "native/hook_linux.cc",
             "native/intern.cc",

@@ -180,7 +180,7 @@ export interface Binding {
   profileTotals(): Float64Array;
   /** Frame ids of a stack, innermost first. */
   profileStack(stack: number): Float64Array;
-  /** kind 0 native, 1 builtin of V8, 2 JavaScript, 3 unreadable. */
+  /** kind 0 native, 1 builtin of V8, 2 JavaScript, 3 unreadable, 4 marks a mapping. */
   profileFrame(frame: number): { kind: number; pc: number; generation: number; name: string; script: string; line: number; column: number } | null;
   /** Names pairs of pc and generation, off this thread. */
   profileSymbols(pairs: Float64Array): Promise<[module: string, name: string, offset: number][]>;

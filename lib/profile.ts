@@ -36,6 +36,9 @@ const counterNames = [
   'foreignSlots',
   'unreadableObjects',
   'droppedSlots',
+  'mappedBytes',
+  'mappings',
+  'mappingsRefused',
 ] as const;
 
 export type ProfileCounters = Readonly<Record<(typeof counterNames)[number], number>>;
@@ -47,6 +50,8 @@ export interface NativeNumbers {
   readonly liveCount: number;
   readonly allocatedBytes: number;
   readonly freedBytes: number;
+  /** Mapped by addons and libraries themselves, and committed to WebAssembly memories; not in `liveBytes`. */
+  readonly mappedBytes: number;
   /** Mean bytes between samples now; more than asked for while the limit of samples per second presses. */
   readonly sampleBytes: number;
   readonly samples: number;
@@ -167,10 +172,11 @@ export class NativeProfiler {
       liveCount: Math.max(0, Math.round(counters.allocatedCount - counters.freedCount)),
       allocatedBytes: counters.allocatedBytes,
       freedBytes: counters.freedBytes,
+      mappedBytes: counters.mappedBytes,
       sampleBytes: counters.meanBytes,
       samples: counters.samples,
       tracked: counters.tracked,
-      dropped: counters.refused,
+      dropped: counters.refused + counters.mappingsRefused,
       stacksDropped: counters.stacksRefused + counters.framesRefused,
       missedFrees: counters.overwritten,
       coverage: { objects: counters.objects, patched: counters.patchedObjects, slots: counters.slots },

@@ -23,7 +23,8 @@ export interface StackTotals {
   readonly oldestSecond: number | null;
 }
 
-export type FrameKind = 'native' | 'builtin' | 'javascript' | 'unreadable';
+/** `mapping` is no function: what follows made a mapping, not an allocation. */
+export type FrameKind = 'native' | 'builtin' | 'javascript' | 'unreadable' | 'mapping';
 
 export interface StackFrame {
   readonly kind: FrameKind;
@@ -92,7 +93,7 @@ export function readTotals(numbers: Float64Array): StackTotals[] {
   return rows;
 }
 
-const kinds: readonly FrameKind[] = ['native', 'builtin', 'javascript', 'unreadable'];
+const kinds: readonly FrameKind[] = ['native', 'builtin', 'javascript', 'unreadable', 'mapping'];
 
 /** Reads stacks from the binding, and names their addresses once. */
 export class StackReader {
@@ -159,6 +160,8 @@ export function describeFrame(frame: StackFrame, root: string): string {
     }
     case 'unreadable':
       return '(JavaScript, not decoded)';
+    case 'mapping':
+      return '(mmap)';
     default: {
       const place = frame.file === '' ? 'generated code' : baseName(frame.file);
       return frame.name !== '' ? `${frame.name} [${place}]` : `[${place}+0x${frame.offset.toString(16)}]`;

@@ -37,12 +37,19 @@ Thread* ThisThread();
 struct HookObserver {
   // The countdown of the thread is used up. `size` bytes begin at `block`.
   void (*allocated)(Thread* thread, void* block, size_t size, const uintptr_t* frame);
-  // An anonymous mapping of an object other than the executable came, went, or (old != null) moved.
+  // An anonymous mapping of an object other than the executable came.
   void (*mapped)(Thread* thread, void* start, size_t length, const uintptr_t* frame);
+  // A mapping of anybody is about to go.
   void (*unmapped)(void* start, size_t length);
+  // The executable set aside address space of at least kReservationBytes, or made a range writable.
+  void (*reserved)(void* start, size_t length);
+  void (*committed)(Thread* thread, void* start, size_t length, const uintptr_t* frame);
   // The executable gave address space back: what was readable may not be any more.
   void (*invalidated)();
 };
+
+// V8 sets aside this much only for WebAssembly memories, whose pages it commits later.
+constexpr size_t kReservationBytes = size_t{4} << 30;
 
 enum class HookStatus : uint32_t {
   kInstalled,

@@ -180,9 +180,9 @@ void HookDelete(void* block, uintptr_t second, uintptr_t third) {
 }
 
 void Mapped(void* start, size_t length, int protection, int flags, void* frame) {
-  bool counts = start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && (flags & MAP_FIXED) == 0 &&
+  const bool counts = start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && (flags & MAP_FIXED) == 0 &&
                 protection != PROT_NONE && (flags & MAP_STACK) == 0;
-  if (counts && g_observer.mapped != nullptr) g_observer.mapped(&t_thread, start, length, FrameOf(frame));
+  if (counts) g_observer.mapped(&t_thread, start, length, FrameOf(frame));
 }
 
 void* HookMmap(void* address, size_t length, int protection, int flags, int file, off_t offset) {
@@ -198,7 +198,7 @@ void* HookMmap64(void* address, size_t length, int protection, int flags, int fi
 }
 
 int HookMunmap(void* start, size_t length) {
-  if (g_observer.unmapped != nullptr) g_observer.unmapped(start, length);
+  g_observer.unmapped(start, length);
   return original_munmap(start, length);
 }
 
@@ -209,7 +209,7 @@ void* HookMremap(void* old, size_t old_length, size_t length, int flags, ...) {
   void* wanted = va_arg(rest, void*);
   va_end(rest);
   void* start = original_mremap(old, old_length, length, flags, wanted);
-  if (start != MAP_FAILED && g_observer.unmapped != nullptr) {
+  if (start != MAP_FAILED) {
     g_observer.unmapped(old, old_length);
     Mapped(start, length, PROT_READ, MAP_ANONYMOUS, __builtin_frame_address(0));
   }
@@ -217,20 +217,25 @@ void* HookMremap(void* old, size_t old_length, size_t length, int flags, ...) {
 }
 
 int InvalidateMunmap(void* start, size_t length) {
-  int result = original_munmap(start, length);
-  if (g_observer.invalidated != nullptr) g_observer.invalidated();
+  g_observer.unmapped(start, length);
+  const int result = original_munmap(start, length);
+  g_observer.invalidated();
   return result;
 }
 
 int InvalidateMprotect(void* start, size_t length, int protection) {
-  int result = original_mprotect(start, length, protection);
-  if ((protection & PROT_READ) == 0 && g_observer.invalidated != nullptr) g_observer.invalidated();
+  const int result = original_mprotect(start, length, protection);
+  if ((protection & PROT_READ) == 0) g_observer.invalidated();
+  if (result == 0 && (protection & PROT_WRITE) != 0) {
+    g_observer.committed(&t_thread, start, length, FrameOf(__builtin_frame_address(0)));
+  }
   return result;
 }
 
 void* InvalidateMmap64(void* address, size_t length, int protection, int flags, int file, off_t offset) {
   void* start = original_mmap64(address, length, protection, flags, file, offset);
-  if ((flags & MAP_FIXED) != 0 && g_observer.invalidated != nullptr) g_observer.invalidated();
+  if ((flags & MAP_FIXED) != 0) g_observer.invalidated();
+  if (start != MAP_FAILED && protection == PROT_NONE && length >= kReservationBytes) g_observer.reserved(start, length);
   return start;
 }
 

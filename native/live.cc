@@ -181,6 +181,16 @@ void LiveForget() {
   }
 }
 
+void LiveAddExact(uint32_t stack, int64_t bytes) {
+  Totals& totals = g_totals[stack];
+  if (bytes < 0) {
+    totals.freed_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+    return;
+  }
+  totals.allocated_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  totals.samples.fetch_add(1, std::memory_order_relaxed);
+}
+
 LiveCounters LiveCount() {
   return {g_samples.load(std::memory_order_relaxed), static_cast<uint64_t>(g_tracked.load(std::memory_order_relaxed)),
           g_refused.load(std::memory_order_relaxed), g_overwritten.load(std::memory_order_relaxed)};

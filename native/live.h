@@ -68,9 +68,12 @@ void LivePutBack(uintptr_t address, const LiveEntry& entry);
 // Forgets everything that is tracked; the totals of what was allocated and freed stay.
 void LiveForget();
 
+// Bytes that are known exactly and tracked elsewhere (foreign_maps.h) come, or, when negative, go.
+void LiveAddExact(uint32_t stack, int64_t bytes);
+
 LiveCounters LiveCount();
 StackTotals LiveTotals(uint32_t stack);
-// The sum over all stacks.
+// The sum over all stacks, without what LiveAddExact added.
 StackTotals LiveSum();
 // Monotonic second of the oldest live sample of each stack, for stacks < count; UINT32_MAX where there is none.
 void LiveOldest(uint32_t* seconds, uint32_t count);

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 
+#include "foreign_maps.h"
 #include "live.h"
 #include "safe_read.h"
 #include "symbols.h"
@@ -85,12 +86,44 @@ void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame)
   if (sampled_mean != 0) {
     if (thread->id == 0) thread->id = static_cast<uint32_t>(syscall(SYS_gettid));
     const uint32_t second = Second();
-    const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed));
+    const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), false);
     LiveInsert(reinterpret_cast<uintptr_t>(block), {size, sampled_mean, stack, second, thread->id});
     Limit(second);
   }
   thread->busy = false;
   errno = saved;
+}
+
+void Mapped(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
+  if (thread->busy || g_mean.load(std::memory_order_relaxed) == 0) return;
+  const int saved = errno;
+  thread->busy = true;
+  const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), true);
+  ForeignMapped(reinterpret_cast<uintptr_t>(start), length, stack);
+  thread->busy = false;
+  errno = saved;
+}
+
+// The child of a fork may not take locks.
+void Unmapped(void* start, size_t length) {
+  Thread* thread = ThisThread();
+  if (thread->busy || g_mean.load(std::memory_order_relaxed) == 0) return;
+  const int saved = errno;
+  thread->busy = true;
+  ForeignUnmapped(reinterpret_cast<uintptr_t>(start), length);
+  thread->busy = false;
+  errno = saved;
+}
+
+void Reserved(void* start, size_t length) {
+  if (g_mean.load(std::memory_order_relaxed) == 0) return;
+  const int saved = errno;
+  ForeignReserved(reinterpret_cast<uintptr_t>(start), length);
+  errno = saved;
+}
+
+void Committed(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
+  if (IsForeignReserved(reinterpret_cast<uintptr_t>(start))) Mapped(thread, start, length, frame);
 }
 
 // The child of a fork has our tables and hooks, but none of the threads that might hold a lock.
@@ -99,14 +132,14 @@ void InChild() { g_mean.store(0, std::memory_order_relaxed); }
 }  // namespace
 
 HookStatus ProfileStart(const ProfileOptions& options) {
-  if (!LiveInit() || !StackInit()) return HookStatus::kNoMemory;
+  if (!LiveInit() || !StackInit() || !ForeignInit()) return HookStatus::kNoMemory;
   if (!g_fork_watched) g_fork_watched = pthread_atfork(nullptr, nullptr, InChild) == 0;
   if (!g_fork_watched) return HookStatus::kNoMemory;
   LiveForget();
   g_limit.store(options.max_samples_per_second);
   g_depth.store(options.depth);
   g_seed.store(options.seed);
-  const HookStatus status = HookInstall({Allocated, nullptr, nullptr, SafeReadForget});
+  const HookStatus status = HookInstall({Allocated, Mapped, Unmapped, Reserved, Committed, SafeReadForget});
   // Sampling begins when every object is patched, so that no recorded block is freed behind our back.
   if (status != HookStatus::kInstalled) return status;
   NoteModules(StackGeneration());
@@ -118,6 +151,7 @@ void ProfileStop() {
   ProfileSetRate(0);
   HookRemove();
   LiveForget();
+  ForeignForget();
 }
 
 void ProfileSetRate(uint64_t mean_bytes) {
@@ -152,7 +186,7 @@ void ProfilePauseThread(bool paused) { ThisThread()->busy = paused; }
 uint32_t ProfileCapture() {
   Thread* thread = ThisThread();
   thread->busy = true;
-  const uint32_t stack = CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), kMaxDepth);
+  const uint32_t stack = CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), kMaxDepth, false);
   thread->busy = false;
   return stack;
 }

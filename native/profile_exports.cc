@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "foreign_maps.h"
 #include "live.h"
 #include "profile.h"
 #include "symbols.h"
@@ -78,6 +79,7 @@ Napi::Value Counters(const Napi::CallbackInfo& info) {
   const StackCounters stacks = StackCount();
   const ProfileCounters profile = ProfileCount();
   const HookReport hooks = HookCoverage();
+  const ForeignCounters maps = ForeignCount();
   const double values[] = {
       static_cast<double>(profile.mean_bytes),
       static_cast<double>(profile.rate_raises),
@@ -106,6 +108,9 @@ Napi::Value Counters(const Napi::CallbackInfo& info) {
       static_cast<double>(hooks.foreign_slots),
       static_cast<double>(hooks.unreadable_objects),
       static_cast<double>(hooks.dropped_slots),
+      static_cast<double>(maps.bytes),
+      static_cast<double>(maps.ranges),
+      static_cast<double>(maps.refused),
   };
   return Numbers(info.Env(), values, std::size(values));
 }
@@ -236,7 +241,7 @@ constexpr ExportRow kRows[] = {
     {"profileFrame", FrameOf,
      "(frame: number): { kind: number; pc: number; generation: number; name: string; script: string; line: number; "
      "column: number } | null",
-     "kind 0 native, 1 builtin of V8, 2 JavaScript, 3 unreadable."},
+     "kind 0 native, 1 builtin of V8, 2 JavaScript, 3 unreadable, 4 marks a mapping."},
     {"profileSymbols", Symbols, "(pairs: Float64Array): Promise<[module: string, name: string, offset: number][]>",
      "Names pairs of pc and generation, off this thread."},
     {"profileForeign", ForeignModule, "(): string | null", "The module that intercepted the allocator before us."},

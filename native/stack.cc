@@ -207,7 +207,7 @@ bool StackRegisterThread(Thread* thread) {
 
 void StackUnregisterThread(Thread* thread) { thread->isolate = nullptr; }
 
-uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth) {
+uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping) {
   const uintptr_t own = reinterpret_cast<uintptr_t>(frame);
   if (thread->new_frame > own && thread->new_frame - own < kNewReach) {
     frame = reinterpret_cast<const uintptr_t*>(thread->new_frame);
@@ -237,6 +237,7 @@ uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth) {
   }
   uint32_t ids[kMaxDepth];
   uint32_t count = 0;
+  if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
   for (int i = 0; i < raw_count && count < kMaxDepth; i++) count = AppendFrame(isolate, raw[i], ids, count);
   return g_stacks.Intern(ids, count * sizeof(uint32_t));
 }

@@ -19,6 +19,7 @@ enum class FrameKind : uint32_t {
   kBuiltin,     // pc of a builtin function of V8, as in the executable
   kJavaScript,  // name, script, line, column
   kUnreadable,  // a frame of V8 that could not be decoded
+  kMapping,     // not a frame: what follows made a mapping
 };
 
 // How much of JavaScript frames may be shown; decided by the self-test.
@@ -61,7 +62,8 @@ bool StackRegisterThread(Thread* thread);
 void StackUnregisterThread(Thread* thread);
 
 // The number of the stack that `frame` (a hook's own frame) was called from; 0 when the table is full.
-uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth);
+// A mapping's stack begins with a frame of its own, so that mappings and allocations of one place stay apart.
+uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping);
 
 const InternTable& StackStrings();
 const InternTable& StackFrames();  // of FrameRecord
