@@ -29,7 +29,9 @@ function withHooks(run) {
   }
 }
 
-console.log(`# ${process.version}, mean ${meanBytes} bytes, ${rounds} rounds, ${new Date().toISOString().slice(0, 10)}`);
+console.log(
+  `# ${process.version}, mean ${meanBytes} bytes, ${rounds} rounds, ${new Date().toISOString().slice(0, 10)}`,
+);
 console.log('pair (ns)            off       on    on-off   A/A');
 for (const threads of [1, 4]) {
   for (const bytes of [64, 1024, 16384]) {
@@ -72,4 +74,6 @@ for (let i = 0; i < rounds; i++) {
   for (let k = 0; k < 20_000; k++) binding.declaredBytes();
   calls.push(Number(process.hrtime.bigint() - before) / 20_000);
 }
-console.log(`sample: ${depthShown} frames, ${(median(perCapture) / 1000).toFixed(2)} us, of which a bare call ${(median(calls) / 1000).toFixed(2)} us`);
+console.log(
+  `sample: ${depthShown} frames, ${(median(perCapture) / 1000).toFixed(2)} us, of which a bare call ${(median(calls) / 1000).toFixed(2)} us`,
+);

@@ -170,6 +170,8 @@ export interface Binding {
   profileRescan(): boolean;
   /** Lets JavaScript frames of this thread be decoded. Null: they can be; else what is missing. */
   profileRegister(): string | null;
+  /** From now on only native frames of this thread are shown. */
+  profileUnregister(): void;
   /** Frames shown: 0 native only, 1 names, 2 names and lines. */
   profileLevel(level: 0 | 1 | 2): void;
   /** The stack of this call, as a sample would show it; 0: table full. */

@@ -74,8 +74,11 @@ function reclaimable(binding: Binding, works: number): true | string {
   return (works & binding.probes.mallocInfoFound) !== 0 ? true : 'malloc_info is missing from this libc';
 }
 
-/** Asks the addon to try things out: reads smaps once, on the calling thread. */
-export function findCapabilities(native: Native, limit: LimitSource): Capabilities {
+/**
+ * Asks the addon to try things out: reads smaps once, on the calling thread.
+ * @param profiler what the native profiler can do here; it tries that out itself.
+ */
+export function findCapabilities(native: Native, limit: LimitSource, profiler: Capabilities): Capabilities {
   const found: Record<string, true | string> = { addon: native.unavailable ?? true };
   const { binding } = native;
   if (binding !== null) {
@@ -87,7 +90,7 @@ export function findCapabilities(native: Native, limit: LimitSource): Capabiliti
   }
   found['memoryLimit'] =
     limit.kind === 'physical' ? 'no cgroup limits this process: physical memory counts as the limit' : true;
-  found['nativeProfile'] = 'this version does not intercept the allocator: sampleBytes and stackDepth have no effect';
+  Object.assign(found, profiler);
   found['streams'] = 'this version does not track streams: the option has no effect';
   found['verdicts'] = 'this version does not judge growth: window and confirmations have no effect';
   found['reports'] = 'this version writes no reports: signal and reportDir have no effect';

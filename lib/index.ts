@@ -14,7 +14,9 @@ export type { Diagnosis } from './doctor.js';
 export type { ErrorCode } from './errors.js';
 export type { LineRecord, SampleRecord, StartRecord, StopRecord } from './log.js';
 export type { Destination, Logger, Options } from './options.js';
+export type { NativeNumbers, NativeProfile } from './profile.js';
 export type * from './sample.js';
+export type { Frame, Site } from './sites.js';
 export type { Session };
 export { compare, ExtmemError };
 

@@ -1,10 +1,10 @@
 /** A native profile in the format of pprof, and as collapsed stacks. Pure: from stacks and totals to bytes and text. */
 import { gzipSync } from 'node:zlib';
 import {
-  Function as PprofFunction,
   Line,
   Location,
   Mapping,
+  Function as PprofFunction,
   Profile,
   Sample,
   StringTable,

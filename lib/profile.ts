@@ -4,7 +4,7 @@
  */
 import type { Binding } from './binding.js';
 import { type ProfileTime, toCollapsed, toPprof } from './pprof.js';
-import { type StackLevel, testStacks } from './selftest.js';
+import { type StackLevel, testStacks, testThread } from './selftest.js';
 import { groupSites, interval95, readTotals, type Site, type SiteInput, StackReader, siteKey } from './sites.js';
 
 /** What `profileCounters()` holds, in its order. */
@@ -76,6 +76,9 @@ export interface ProfilerOptions {
 /** About 2 % of a core at 2 µs a sample. */
 const defaultMaxSamplesPerSecond = 10_000;
 
+/** A growing site gets among the largest within a few minutes. */
+const sitesOnSample = 20;
+
 /** What each status of `profileStart` means to a reader of the start line. */
 const refusals: Readonly<Record<number, string>> = {
   1: 'the C library is not glibc, or the addon was built without -z nodelete: the allocator is not intercepted',
@@ -83,6 +86,7 @@ const refusals: Readonly<Record<number, string>> = {
   3: 'malloc is chosen at run time by a resolver: the allocator is not intercepted',
   5: 'the system refuses to make import tables writable (seccomp, SELinux): the allocator is not intercepted',
   6: 'no memory for the tables of the profiler',
+  7: 'another thread of this process runs the profiler already',
 };
 
 function refusal(binding: Binding, status: number): string {
@@ -130,6 +134,8 @@ export class NativeProfiler {
   readonly #reader: StackReader | null;
   readonly #startedMs = Date.now();
   #previous: ReadonlyMap<string, number> | undefined;
+  #sites: readonly Site[] | null = null;
+  #refreshing = false;
   #restoreDlopen: (() => void) | null = null;
 
   /** Never throws: a profiler that cannot start is one that says why. */
@@ -183,6 +189,30 @@ export class NativeProfiler {
     };
   }
 
+  /**
+   * The sites that hold most, for a sample: those of the last refresh, each handed out once. Symbols are read off this
+   * thread, so what is asked for now comes with a later sample. `null` when there is nothing new.
+   */
+  takeSites(): readonly Site[] | null {
+    const sites = this.#sites;
+    this.#sites = null;
+    return sites;
+  }
+
+  refreshSites(): void {
+    if (this.#binding === null || this.#refreshing) return;
+    this.#refreshing = true;
+    this.#collect()
+      .then(({ sites }) => {
+        this.#sites = sites.filter(({ liveBytes }) => liveBytes > 0).slice(0, sitesOnSample);
+      })
+      // A pool that is shut down rejects: the process ends, and nobody waits for sites.
+      .catch(() => {})
+      .finally(() => {
+        this.#refreshing = false;
+      });
+  }
+
   counters(): ProfileCounters {
     const numbers = this.#binding?.profileCounters() ?? new Float64Array(counterNames.length);
     return Object.fromEntries(counterNames.map((name, i) => [name, numbers[i] ?? 0])) as ProfileCounters;
@@ -195,21 +225,20 @@ export class NativeProfiler {
 
   /** What is live now. Growth counts from the previous call. Symbols are read off this thread. */
   async profile(): Promise<NativeProfile> {
-    const takenMs = Date.now();
-    const counters = this.counters();
+    const time = { startedMs: this.#startedMs, takenMs: Date.now(), sampleBytes: this.counters().meanBytes };
+    const { stacks, sites } = await this.#collect(this.#previous);
+    this.#previous = new Map(sites.map((site) => [siteKey(site), site.liveBytes]));
+    return new NativeProfile(stacks, sites, time);
+  }
+
+  async #collect(previous?: ReadonlyMap<string, number>): Promise<{ stacks: SiteInput[]; sites: Site[] }> {
     const totals = this.#binding === null ? [] : readTotals(this.#binding.profileTotals());
     const nowSecond = process.hrtime()[0];
     const reader = this.#reader;
     await reader?.resolve(totals.map(({ stack }) => stack));
     const stacks = totals.map((row) => ({ totals: row, frames: reader?.frames(row.stack) ?? [] }));
     const view = { root: process.cwd(), executable: process.execPath, nowSecond };
-    const sites = groupSites(stacks, this.#previous === undefined ? view : { ...view, previous: this.#previous });
-    this.#previous = new Map(sites.map((site) => [siteKey(site), site.liveBytes]));
-    return new NativeProfile(stacks, sites, {
-      startedMs: this.#startedMs,
-      takenMs,
-      sampleBytes: counters.meanBytes,
-    });
+    return { stacks, sites: groupSites(stacks, previous === undefined ? view : { ...view, previous }) };
   }
 
   /** Restores the allocator. Totals stay readable; what is live is no longer known. */
@@ -222,7 +251,7 @@ export class NativeProfiler {
 
 /** An isolate that joins: its frames are decoded too, when the self-test passes on its thread. */
 export function joinProfiler(binding: Binding): StackLevel {
-  return testStacks(binding);
+  return testThread(binding);
 }
 
 /**
@@ -238,8 +267,8 @@ function followDlopen(binding: Binding): () => void {
       binding.profileRescan();
     }
   };
-  process.dlopen = following;
+  Reflect.set(process, 'dlopen', following);
   return () => {
-    if (process.dlopen === following) process.dlopen = original;
+    if (process.dlopen === following) Reflect.set(process, 'dlopen', original);
   };
 }

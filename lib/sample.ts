@@ -7,6 +7,8 @@
  * Units are in the names; bytes are integers. `null` means unknown, and is never written as 0. Keys are only added.
  */
 import type { AfterMajorGc, GcTotals } from './gc.js';
+import type { NativeNumbers } from './profile.js';
+import type { Site } from './sites.js';
 
 /** Resident bytes by owner. The values sum to the `rssBytes` of the ledger they belong to, exactly. */
 export interface LeafBytes {
@@ -181,5 +183,9 @@ export interface Sample {
   readonly isolates: readonly Isolate[];
   readonly process: ProcessNumbers;
   readonly limit: Limit;
+  /** What the native profiler samples; `null` when it does not run. */
+  readonly native: NativeNumbers | null;
   readonly cost: Cost;
+  /** Live bytes by allocation site; only on some samples. */
+  readonly sites?: readonly Site[];
 }

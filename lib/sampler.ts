@@ -15,10 +15,13 @@ import { findLimit, type LimitSource, type ReadText, readLimit } from './limit.j
 import { MallocAccount } from './malloc.js';
 import { Pace } from './pace.js';
 import { known, monotonicMs, type Pass, PassReader } from './pass.js';
+import type { NativeProfiler } from './profile.js';
 import type { ProcessNumbers, Sample, V8Heap } from './sample.js';
 
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. */
 const slowestAllocatorCallUs = 20_000;
+/** Sites are read on every so manieth sample: their number, not that of samples, is what a reading costs. */
+const samplesPerSites = 10;
 /** malloc_info costs about 1.3 × mallinfo2: not asked for when that alone came near the limit. */
 const slowestBeforeMallocInfoUs = 10_000;
 
@@ -51,6 +54,7 @@ export class Sampler {
   readonly #binding: Binding | null;
   readonly #reader: PassReader | null;
   readonly #gc: GcWatch | null;
+  readonly #profiler: NativeProfiler | null;
   readonly #limitSource: LimitSource;
   readonly #limitOverrideBytes: number | null;
   readonly #malloc: MallocAccount | null;
@@ -60,8 +64,14 @@ export class Sampler {
   #seq = 0;
   #threadCpuUs = 0;
 
-  /** @param gc `null` outside a session. */
-  constructor(binding: Binding | null, gc: GcWatch | null, memoryLimitBytes: number | null) {
+  /** @param gc and `profiler` are `null` outside a session. */
+  constructor(
+    binding: Binding | null,
+    gc: GcWatch | null,
+    memoryLimitBytes: number | null,
+    profiler: NativeProfiler | null = null,
+  ) {
+    this.#profiler = profiler;
     this.#binding = binding;
     this.#reader = binding === null ? null : new PassReader(binding);
     this.#malloc = binding === null ? null : new MallocAccount(binding.allocator());
@@ -145,6 +155,8 @@ export class Sampler {
         ? null
         : (this.#malloc?.compose(pass, nowMs, external, v8, otherArrayBuffersBytes, this.#allocatorStopped()) ?? null);
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
+    if (this.#seq % samplesPerSites === samplesPerSites - 1) this.#profiler?.refreshSites();
+    const sites = this.#profiler?.takeSites() ?? null;
     const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? memory.rss;
     return {
       seq: this.#seq++,
@@ -156,13 +168,15 @@ export class Sampler {
       isolates,
       process: pass === null ? fallbackProcess() : composeProcess(pass),
       limit: readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes),
+      native: this.#profiler?.numbers() ?? null,
       cost: {
         mainThreadUs,
         offThreadUs: pass === null ? null : this.#threadCpuSinceLastUs(pass),
         ledgerUs: pass === null ? null : known(Math.round(pass.ledgerWallUs)),
         ledgerSkipped: this.#ledgerPace.skipped,
-        ownBytes: pass === null ? null : known(pass.ownBytes),
+        ownBytes: pass === null ? null : known(pass.ownBytes + (this.#profiler?.counters().ownBytes ?? 0)),
       },
+      ...(sites === null ? {} : { sites }),
     };
   }
 }

@@ -113,18 +113,25 @@ function compare(ours: readonly Place[], theirs: readonly Place[]): { what: 'nam
   return null;
 }
 
-/** Registers this thread and tests what is decoded on it. Sets the level of the process. Never throws. */
+/** Registers this thread and tests what is decoded on it; sets the level of the process. Never throws. */
 export function testStacks(binding: Binding): StackLevel {
-  const level = tryStacks(binding);
-  binding.profileLevel(level.level);
-  return level;
+  binding.profileLevel(2);
+  const tested = testThread(binding);
+  binding.profileLevel(tested.level);
+  return tested;
+}
+
+/** The same for another isolate of the process, at the level that the first one found. */
+export function testThread(binding: Binding): StackLevel {
+  const tested = tryStacks(binding);
+  if (tested.level === 0) binding.profileUnregister();
+  return tested;
 }
 
 function tryStacks(binding: Binding): StackLevel {
   try {
     const missing = binding.profileRegister();
     if (missing !== null) return { level: 0, reason: `this V8 does not publish ${missing}: native frames only` };
-    binding.profileLevel(2);
     const look: Look = () => [binding.profileCapture(), callSites()];
     const make = new Script(source, { filename }).runInThisContext() as (
       look: Look,

@@ -15,6 +15,7 @@ import { publishIsolate } from './isolates.js';
 import { describeSample, Log, startRecord } from './log.js';
 import type { Native } from './native.js';
 import type { ResolvedOptions } from './options.js';
+import { joinProfiler, type NativeProfile, NativeProfiler } from './profile.js';
 import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';
 
@@ -23,6 +24,7 @@ const sampleChannel = channel('extmem:sample');
 /** What the isolate that owns the session holds. */
 interface Owned {
   readonly gc: GcWatch;
+  readonly profiler: NativeProfiler;
   readonly sampler: Sampler;
   readonly log: Log;
 }
@@ -58,7 +60,10 @@ export class Session extends EventEmitter<SessionEvents> {
     if (owns) {
       this.#owned = this.#own(options, native);
       this.#tick();
-    } else this.#publish();
+    } else {
+      this.#publish();
+      if (this.#binding !== null && options.sampleBytes > 0) joinProfiler(this.#binding);
+    }
     this.#timer = setInterval(() => (owns ? this.#tick() : this.#publish()), options.intervalMs).unref();
     process.once('exit', this.#onExit);
   }
@@ -67,10 +72,11 @@ export class Session extends EventEmitter<SessionEvents> {
     try {
       const log = new Log(openSink(options.destination));
       const gc = new GcWatch();
-      const sampler = new Sampler(native.binding, gc, options.memoryLimitBytes);
-      const capabilities = findCapabilities(native, sampler.limitSource);
+      const profiler = new NativeProfiler(native.binding, options);
+      const sampler = new Sampler(native.binding, gc, options.memoryLimitBytes, profiler);
+      const capabilities = findCapabilities(native, sampler.limitSource, profiler.capabilities);
       log.write(startRecord(options, native, capabilities), 'extmem started');
-      return { gc, sampler, log };
+      return { gc, profiler, sampler, log };
     } catch (error) {
       this.#binding?.close();
       throw error;
@@ -135,6 +141,23 @@ export class Session extends EventEmitter<SessionEvents> {
     return sample;
   }
 
+  /**
+   * What native memory is live now, by the stacks that allocated it. Growth counts from the previous call. Symbols are
+   * read off this thread.
+   * @throws ExtmemError `ERR_EXTMEM_STOPPED` when this isolate owns no running session, or it does not profile.
+   */
+  async profile(): Promise<NativeProfile> {
+    const unavailable =
+      this.#stopped || this.#owned === null ? 'the session does not run' : this.#owned.profiler.unavailable;
+    if (this.#owned === null || unavailable !== null) {
+      throw new ExtmemError(
+        'ERR_EXTMEM_STOPPED',
+        `Expected a running session of this thread that samples native memory, received none: ${unavailable}.`,
+      );
+    }
+    return this.#owned.profiler.profile();
+  }
+
   /** Ends the session: the last line is written, the reader thread is joined. A second call does nothing. */
   stop(): void {
     if (this.#stopped) return;
@@ -143,6 +166,7 @@ export class Session extends EventEmitter<SessionEvents> {
     process.removeListener('exit', this.#onExit);
     if (this.#owned !== null) {
       this.#binding?.close();
+      this.#owned.profiler.stop();
       this.#owned.gc.stop();
       this.#owned.log.write({ kind: 'stop', samples: this.#samples }, `extmem stopped after ${this.#samples} samples`);
       this.#owned.log.close();

@@ -41,14 +41,24 @@ export interface StackFrame {
   readonly offset: number;
 }
 
+/** One frame as it is shown. Lines and columns count from 1. */
+export interface Frame {
+  readonly function: string;
+  /** Path or URL of the script, or the module of a native frame; `null` when unknown. */
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly column: number | null;
+}
+
 /** What one place in the source holds. */
 export interface Site {
+  readonly heap: 'native';
   /** `thumbnail (src/img.js:42:11)`: the innermost function that is not node's own, or else the native one. */
   readonly site: string;
   /** The module that allocated: an addon or library; `node` for the executable. */
   readonly module: string | null;
   /** The stack that holds most of it, outermost last. */
-  readonly frames: readonly string[];
+  readonly frames: readonly Frame[];
   readonly liveBytes: number;
   /** 95 % interval. */
   readonly liveBytesRange: readonly [low: number, high: number];
@@ -140,8 +150,10 @@ export class StackReader {
   }
 }
 
+/** Node's own frames, and ours: kept in the stack, but nobody's site. */
 export function isInternal(frame: StackFrame): boolean {
-  return frame.kind !== 'javascript' || frame.file.startsWith('node:') || frame.file.startsWith('extmem:');
+  const { kind, file } = frame;
+  return kind !== 'javascript' || file.startsWith('node:') || file.startsWith('extmem:') || file.startsWith(__dirname);
 }
 
 /** Paths below `root` are shown from there. */
@@ -167,6 +179,25 @@ export function describeFrame(frame: StackFrame, root: string): string {
       return frame.name !== '' ? `${frame.name} [${place}]` : `[${place}+0x${frame.offset.toString(16)}]`;
     }
   }
+}
+
+function shownFrame(frame: StackFrame, root: string): Frame {
+  if (frame.kind === 'javascript') {
+    const known = frame.line > 0;
+    return {
+      function: frame.name || '(anonymous)',
+      file: frame.file === '' ? null : shortFile(frame.file, root),
+      line: known ? frame.line : null,
+      column: known ? frame.column : null,
+    };
+  }
+  const named = frame.name !== '' || frame.kind === 'unreadable' || frame.kind === 'mapping';
+  return {
+    function: named ? frame.name || describeFrame(frame, root) : `+0x${frame.offset.toString(16)}`,
+    file: frame.file === '' ? null : baseName(frame.file),
+    line: null,
+    column: null,
+  };
 }
 
 /** Allocation helpers under everybody's feet: they are the means, not the place. */
@@ -229,8 +260,9 @@ function summarize(group: readonly SiteInput[], view: SiteView): Site {
   const seconds = group.flatMap(({ totals }) => (totals.oldestSecond === null ? [] : [totals.oldestSecond]));
   const name = { site: siteOf(largest.frames, view.root), module: moduleOf(largest.frames, view.executable) };
   return {
+    heap: 'native',
     ...name,
-    frames: largest.frames.map((frame) => describeFrame(frame, view.root)),
+    frames: largest.frames.map((frame) => shownFrame(frame, view.root)),
     liveBytes,
     liveBytesRange: range,
     errorBytes: Math.round((range[1] - range[0]) / 2),

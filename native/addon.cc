@@ -19,6 +19,7 @@
 #include "isolate_table.h"
 #include "own_memory.h"
 #include "pass.h"
+#include "profile.h"
 #include "profile_exports.h"
 #include "reader.h"
 
@@ -222,6 +223,7 @@ void OnEnvironmentEnd(void* data) {
   Environment* self = static_cast<Environment*>(data);
   CloseEnvironmentReader(self);
   RemoveIsolate(self);
+  ProfileThreadEnds();
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {

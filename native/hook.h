@@ -59,6 +59,7 @@ enum class HookStatus : uint32_t {
   kForeign,            // the executable's slots hold functions of somebody else; see HookReport.foreign
   kProtected,          // the system refuses to make the slots writable
   kNoMemory,
+  kRunning,            // by another environment of this process
 };
 
 struct HookReport {

@@ -10,6 +10,7 @@
 
 #include "foreign_maps.h"
 #include "live.h"
+#include "lock.h"
 #include "safe_read.h"
 #include "symbols.h"
 
@@ -27,6 +28,10 @@ std::atomic<uint32_t> g_window_second{0};
 std::atomic<uint32_t> g_window_samples{0};
 std::atomic<uint64_t> g_raises{0};
 bool g_fork_watched = false;
+bool g_running = false;
+const Thread* g_owner = nullptr;
+// Held while slots are rewritten, so never by a hook, and not by a forked child.
+Lock g_control;
 
 // The coarse clock is read from memory that the kernel shares; no system call.
 uint32_t Second() {
@@ -126,12 +131,19 @@ void Committed(Thread* thread, void* start, size_t length, const uintptr_t* fram
   if (IsForeignReserved(reinterpret_cast<uintptr_t>(start))) Mapped(thread, start, length, frame);
 }
 
+void SetMean(uint64_t mean_bytes) {
+  g_wished_mean.store(mean_bytes, std::memory_order_relaxed);
+  g_mean.store(mean_bytes, std::memory_order_relaxed);
+}
+
 // The child of a fork has our tables and hooks, but none of the threads that might hold a lock.
 void InChild() { g_mean.store(0, std::memory_order_relaxed); }
 
 }  // namespace
 
 HookStatus ProfileStart(const ProfileOptions& options) {
+  Locked locked(&g_control);
+  if (g_running) return HookStatus::kRunning;
   if (!LiveInit() || !StackInit() || !ForeignInit()) return HookStatus::kNoMemory;
   if (!g_fork_watched) g_fork_watched = pthread_atfork(nullptr, nullptr, InChild) == 0;
   if (!g_fork_watched) return HookStatus::kNoMemory;
@@ -142,31 +154,39 @@ HookStatus ProfileStart(const ProfileOptions& options) {
   const HookStatus status = HookInstall({Allocated, Mapped, Unmapped, Reserved, Committed, SafeReadForget});
   // Sampling begins when every object is patched, so that no recorded block is freed behind our back.
   if (status != HookStatus::kInstalled) return status;
+  g_running = true;
+  g_owner = ThisThread();
   NoteModules(StackGeneration());
-  ProfileSetRate(options.mean_bytes);
+  SetMean(options.mean_bytes);
   return status;
 }
 
 void ProfileStop() {
-  ProfileSetRate(0);
+  Locked locked(&g_control);
+  if (!g_running) return;
+  g_running = false;
+  g_owner = nullptr;
+  SetMean(0);
   HookRemove();
   LiveForget();
   ForeignForget();
 }
 
 void ProfileSetRate(uint64_t mean_bytes) {
-  g_wished_mean.store(mean_bytes, std::memory_order_relaxed);
-  g_mean.store(mean_bytes, std::memory_order_relaxed);
+  Locked locked(&g_control);
+  if (g_running) SetMean(mean_bytes);
 }
 
 bool ProfileRescan() {
+  Locked locked(&g_control);
+  if (!g_running) return false;
   const bool changed = HookRescan();
   if (changed) NoteModules(StackNextGeneration());
   return changed;
 }
 
 ProfileCounters ProfileCount() {
-  return {g_mean.load(std::memory_order_relaxed), g_raises.load(std::memory_order_relaxed), 0};
+  return {g_mean.load(std::memory_order_relaxed), g_raises.load(std::memory_order_relaxed)};
 }
 
 uint64_t ProfileOwnBytes() { return LiveOwnBytes() + StackOwnBytes(); }
@@ -179,9 +199,12 @@ bool ProfileRegisterThread() {
   return known;
 }
 
-void ProfileUnregisterThread() { StackUnregisterThread(ThisThread()); }
+void ProfileThreadEnds() {
+  ProfileUnregisterThread();
+  if (g_owner == ThisThread()) ProfileStop();
+}
 
-void ProfilePauseThread(bool paused) { ThisThread()->busy = paused; }
+void ProfileUnregisterThread() { StackUnregisterThread(ThisThread()); }
 
 uint32_t ProfileCapture() {
   Thread* thread = ThisThread();

@@ -1,6 +1,6 @@
 // The native profiler: hooks, sampling, stacks and the table of live samples put together.
 //
-// One per process. Start, Stop, Rescan and SetRate are called by one thread at a time. A forked child inherits the
+// One per process. Start, Stop, Rescan and SetRate may be called by any environment, not from hooks. A forked child inherits the
 // hooks, but samples nothing.
 #ifndef EXTMEM_NATIVE_PROFILE_H_
 #define EXTMEM_NATIVE_PROFILE_H_
@@ -20,12 +20,13 @@ struct ProfileOptions {
 };
 
 struct ProfileCounters {
-  uint64_t mean_bytes;    // in force now: the limit may have raised it
-  uint64_t rate_raises;   // how often it was raised
-  uint64_t slow_ns;       // spent in sampled allocations, all threads, by a coarse estimate
+  uint64_t mean_bytes;   // in force now: the limit may have raised it
+  uint64_t rate_raises;  // how often it was raised
 };
 
+// kRunning when it runs already: the first one owns it.
 HookStatus ProfileStart(const ProfileOptions& options);
+// Nothing happens when it does not run.
 void ProfileStop();
 void ProfileSetRate(uint64_t mean_bytes);
 // Follows objects that were loaded or unloaded since.
@@ -36,8 +37,9 @@ uint64_t ProfileOwnBytes();
 // The calling thread runs JavaScript whose frames may be decoded.
 bool ProfileRegisterThread();
 void ProfileUnregisterThread();
-// The calling thread is left alone while `paused`.
-void ProfilePauseThread(bool paused);
+// The environment of the calling thread ends: its isolate is about to be taken down, and nobody else would stop a
+// profiler that it started.
+void ProfileThreadEnds();
 // The stack of the caller as a sample would show it.
 __attribute__((noinline)) uint32_t ProfileCapture();
 

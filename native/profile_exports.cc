@@ -43,6 +43,11 @@ Napi::Value Stop(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value UnregisterThread(const Napi::CallbackInfo& info) {
+  ProfileUnregisterThread();
+  return info.Env().Undefined();
+}
+
 Napi::Value SetRate(const Napi::CallbackInfo& info) {
   ProfileSetRate(static_cast<uint64_t>(NumberAt(info, 0)));
   return info.Env().Undefined();
@@ -50,15 +55,10 @@ Napi::Value SetRate(const Napi::CallbackInfo& info) {
 
 Napi::Value Rescan(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), ProfileRescan()); }
 
-// Runs on the thread of the environment that ends, before its isolate is taken down.
-void OnThreadEnd(void*) { ProfileUnregisterThread(); }
-
 Napi::Value RegisterThread(const Napi::CallbackInfo& info) {
-  const bool first = ThisThread()->isolate == nullptr;
   const char* missing = StackLoadLayout();
   const bool known = ProfileRegisterThread();
   const bool decodes = ThisThread()->isolate != nullptr;
-  if (first && decodes) napi_add_env_cleanup_hook(info.Env(), OnThreadEnd, nullptr);
   if (decodes) return info.Env().Null();
   return Napi::String::New(info.Env(), missing != nullptr ? missing : known ? "code ranges" : "stack bounds");
 }
@@ -231,6 +231,7 @@ constexpr ExportRow kRows[] = {
     {"profileRescan", Rescan, "(): boolean", "Follows objects that were loaded or unloaded since. True: there were some."},
     {"profileRegister", RegisterThread, "(): string | null",
      "Lets JavaScript frames of this thread be decoded. Null: they can be; else what is missing."},
+    {"profileUnregister", UnregisterThread, "(): void", "From now on only native frames of this thread are shown."},
     {"profileLevel", SetLevel, "(level: 0 | 1 | 2): void", "Frames shown: 0 native only, 1 names, 2 names and lines."},
     {"profileCapture", Capture, "(): number", "The stack of this call, as a sample would show it; 0: table full."},
     {"profileCounters", Counters, "(): Float64Array", "In the order of `counterNames` in lib/profile.ts."},

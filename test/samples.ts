@@ -64,6 +64,7 @@ export function sampleWith(leaves: Partial<LeafBytes>): Sample {
     isolates: [],
     process: { threads: 7, fdCount: 20, fds: { files: 2, sockets: 1, pipes: 9, other: 8 } },
     limit: { bytes: null, source: 'physical', usedBytes: null, usedRatio: null, etaMs: null },
+    native: null,
     cost: { mainThreadUs: null, offThreadUs: null, ledgerUs: null, ledgerSkipped: 0, ownBytes: null },
   };
 }

@@ -1,14 +1,14 @@
-"use strict";
+'use strict';
 // As a TypeScript compiler leaves it: with a reference to a source map, which is left alone.
-Object.defineProperty(exports, "__esModule", { value: true });
+Object.defineProperty(exports, '__esModule', { value: true });
 exports.run = run;
 class Compiled {
-    constructor() {
-        this.call = (leaf) => leaf(true);
-    }
+  constructor() {
+    this.call = (leaf) => leaf(true);
+  }
 }
 function run(leaf) {
-    var _a;
-    return (_a = new Compiled()) === null || _a === void 0 ? void 0 : _a.call(leaf);
+  var _a;
+  return (_a = new Compiled()) === null || _a === void 0 ? void 0 : _a.call(leaf);
 }
 //# sourceMappingURL=accuracy-compiled.cjs.map

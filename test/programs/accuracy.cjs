@@ -20,9 +20,13 @@ function sites() {
 }
 
 function check(scenario, [id, callSites]) {
-  const ours = [...binding.profileStack(id)].map((frame) => binding.profileFrame(frame)).filter(({ kind }) => kind >= 2);
+  const ours = [...binding.profileStack(id)]
+    .map((frame) => binding.profileFrame(frame))
+    .filter(({ kind }) => kind >= 2);
   // Frames of builtins have no script; awaiting callers are not on the stack. A sample keeps 128 frames.
-  const theirs = callSites.filter((site) => !site.isAsync() && (site.getFileName() ?? site.getEvalOrigin()) != null && !site.isNative());
+  const theirs = callSites.filter(
+    (site) => !site.isAsync() && (site.getFileName() ?? site.getEvalOrigin()) != null && !site.isNative(),
+  );
   for (let i = 0; i < theirs.length || i < ours.length; i++) {
     const our = ours[i];
     const their = theirs[i];
@@ -39,13 +43,19 @@ function check(scenario, [id, callSites]) {
     counts.lines += sameLine;
     counts.columns += sameColumn;
     if (!(sameName && sameLine && sameColumn) && counts.wrong.length < 12) {
-      counts.wrong.push(`${scenario} #${i}: ours ${our?.name}@${our?.line}:${our?.column} ${path.basename(our?.script ?? '')}, V8 ${name}@${their?.getLineNumber()}:${their?.getColumnNumber()} ${their?.getFileName()}`);
+      counts.wrong.push(
+        `${scenario} #${i}: ours ${our?.name}@${our?.line}:${our?.column} ${path.basename(our?.script ?? '')}, V8 ${name}@${their?.getLineNumber()}:${their?.getColumnNumber()} ${their?.getFileName()}`,
+      );
     }
   }
 }
 
 let sink = 0;
-function leaf(really) { if (really) return [binding.profileCapture(), sites()]; sink++; return null; }
+function leaf(really) {
+  if (really) return [binding.profileCapture(), sites()];
+  sink++;
+  return null;
+}
 function statement(really) {
   const found = [];
   helper(really, found);
@@ -61,8 +71,7 @@ function middle(really, k) {
   if (k > 2) {
     result = leaf(really);
   } else {
-    result =
-      leaf(really);
+    result = leaf(really);
   }
   return result;
 }
@@ -73,12 +82,16 @@ class Box {
     Box.first = leaf(false);
   }
   field = sink;
-  constructor(value) { this.value = value; }
+  constructor(value) {
+    this.value = value;
+  }
   run(really, k) {
     const q = this.value + k + this.#secret;
     return middle(really, q);
   }
-  get got() { return leaf(this.really); }
+  get got() {
+    return leaf(this.really);
+  }
   set put(value) {
     this.kept = leaf(value);
   }
@@ -88,7 +101,9 @@ class Box {
   #hidden(really) {
     return middle(really, 9);
   }
-  reveal(really) { return this.#hidden(really); }
+  reveal(really) {
+    return this.#hidden(really);
+  }
 }
 class Late extends Box {
   held = leaf(Late.really);
@@ -105,12 +120,15 @@ function outer(really, k) {
 const scenarios = {
   statement,
   inlined: (really) => outer(really, 3),
-  map: (really) => [1].map(function inMap() {
-    return outer(really, 1);
-  })[0],
+  map: (really) =>
+    [1].map(function inMap() {
+      return outer(really, 1);
+    })[0],
   forEach(really) {
     let found = null;
-    [1, 2].forEach((item) => { if (item === 2) found = leaf(really); });
+    [1, 2].forEach((item) => {
+      if (item === 2) found = leaf(really);
+    });
     return found;
   },
   sort(really) {
@@ -157,7 +175,12 @@ const scenarios = {
   },
   json(really) {
     let found = null;
-    JSON.stringify({ toJSON() { found = leaf(really); return 1; } });
+    JSON.stringify({
+      toJSON() {
+        found = leaf(really);
+        return 1;
+      },
+    });
     return found;
   },
   staticBlock(really) {
@@ -171,11 +194,27 @@ const scenarios = {
   },
   evaluated: (really) => eval('(() => {\n  return leaf(really);\n})()'),
   constructed: (really) => new Function('leaf', 'really', 'return [1].map(() =>\n leaf(really))[0]')(leaf, really),
-  script: (really) => vm.runInThisContext('(function inScript(leaf, really) {\n\n  return leaf(really);\n})', { filename: '/virtual/script.js', lineOffset: 10, columnOffset: 4 })(leaf, really),
+  script: (really) =>
+    vm.runInThisContext('(function inScript(leaf, really) {\n\n  return leaf(really);\n})', {
+      filename: '/virtual/script.js',
+      lineOffset: 10,
+      columnOffset: 4,
+    })(leaf, really),
   context: (really) => vm.runInNewContext('(function inContext(leaf, really) { return leaf(really); })')(leaf, really),
-  wide: new Function('leaf', `return function wide(really) { let a = 0;\n${Array.from({ length: 400 }, (_, i) => `a += ${i}.5; const v${i} = a;`).join('\n')}\n return leaf(really); }`)(leaf),
-  locals: new Function('leaf', `return function locals(really) { ${Array.from({ length: 90 }, (_, i) => `const v${i} = ${i};`).join('')}\n const all = () => [${Array.from({ length: 90 }, (_, i) => `v${i}`)}];\n sinkAll = all; return leaf(really); }; var sinkAll;`)(leaf),
-  unicode: (really) => new Function('leaf', 'really', '// \u4e2d\u6587 \u2028\r\n const \u00fcber = () =>\r leaf(really);\n return \u00fcber()')(leaf, really),
+  wide: new Function(
+    'leaf',
+    `return function wide(really) { let a = 0;\n${Array.from({ length: 400 }, (_, i) => `a += ${i}.5; const v${i} = a;`).join('\n')}\n return leaf(really); }`,
+  )(leaf),
+  locals: new Function(
+    'leaf',
+    `return function locals(really) { ${Array.from({ length: 90 }, (_, i) => `const v${i} = ${i};`).join('')}\n const all = () => [${Array.from({ length: 90 }, (_, i) => `v${i}`)}];\n sinkAll = all; return leaf(really); }; var sinkAll;`,
+  )(leaf),
+  unicode: (really) =>
+    new Function(
+      'leaf',
+      'really',
+      '// \u4e2d\u6587 \u2028\r\n const \u00fcber = () =>\r leaf(really);\n return \u00fcber()',
+    )(leaf, really),
   caught(really) {
     try {
       throw new Error('thrown');
@@ -192,8 +231,7 @@ function replaced(times) {
   let found = null;
   for (let i = 0; i < times; i++) {
     const last = i === times - 1;
-    found =
-      outer(last, i);
+    found = outer(last, i);
   }
   return found;
 }
@@ -214,7 +252,8 @@ async function main() {
   for (let i = 0; i < warm; i++) {
     for (const [name, scenario] of Object.entries(scenarios)) {
       // Compiling anew each time makes garbage, not heat.
-      if (i < 200 || !['constructed', 'script', 'context', 'unicode', 'evaluated', 'json'].includes(name)) scenario(false);
+      if (i < 200 || !['constructed', 'script', 'context', 'unicode', 'evaluated', 'json'].includes(name))
+        scenario(false);
     }
     if (i % 100 === 0) await later(false);
   }

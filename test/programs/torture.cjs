@@ -73,7 +73,11 @@ async function round(i) {
   for (const chunk of generate()) chunk[0] = 1;
   Reflect.construct(Private, []);
   new Proxy({}, { get: () => Buffer.alloc(2000) }).any;
-  [1].forEach(function () { Buffer.alloc(3000); }.bind(null));
+  [1].forEach(
+    function () {
+      Buffer.alloc(3000);
+    }.bind(null),
+  );
   await later();
   if (i % 10 === 0) recurse(0);
   if (i % 10 === 0) gc();
@@ -115,6 +119,25 @@ async function main() {
   if (!isMainThread) return;
   const counters = binding.profileCounters();
   binding.profileStop();
-  console.log(JSON.stringify({ node: process.version, missing, samples: counters[2], tracked: counters[3], refused: counters[4], overwritten: counters[5], stacks: counters[11], stacksRefused: counters[12], framesRefused: counters[13], decoded: counters[14], unreadable: counters[15], unwalked: counters[16], broken: counters[17], repaired: counters[18], ownBytes: counters[19], program: path.basename(__filename) }));
+  console.log(
+    JSON.stringify({
+      node: process.version,
+      missing,
+      samples: counters[2],
+      tracked: counters[3],
+      refused: counters[4],
+      overwritten: counters[5],
+      stacks: counters[11],
+      stacksRefused: counters[12],
+      framesRefused: counters[13],
+      decoded: counters[14],
+      unreadable: counters[15],
+      unwalked: counters[16],
+      broken: counters[17],
+      repaired: counters[18],
+      ownBytes: counters[19],
+      program: path.basename(__filename),
+    }),
+  );
 }
 main();
