@@ -70,7 +70,7 @@ struct HookReport {
   uint32_t foreign_slots;     // hold a function that is neither the original nor ours: left alone
   uint32_t unreadable_objects;
   uint32_t dropped_slots;     // no room to remember the old value: left alone
-  uint32_t skipped_objects;   // the C library, the loader, the allocator and this library
+  uint32_t skipped_objects;   // the C library, the loader and the allocator
   uintptr_t foreign;          // one address found in a foreign slot of the executable, or 0
 };
 

@@ -134,7 +134,7 @@ void ForEachSlot(const LoadedObject& object, bool executable, Visit visit) {
 }
 
 bool Skipped(const LoadedObject& object) {
-  return object.Contains(Self()) || object.Contains(g_libc) || object.Contains(g_loader) ||
+  return object.Contains(g_libc) || object.Contains(g_loader) ||
          object.Contains(g_vdso) || object.Contains(g_allocator);
 }
 
@@ -173,7 +173,9 @@ int ScanObject(dl_phdr_info* info, size_t, void* data) {
   }
   bool patched = false;
   // Two rounds: a block may only be recorded by an object that can also be seen freeing it.
-  for (int round = 0; round < 2; round++) {
+  // Our own code allocates unseen, but its libraries are seen allocating for it, so its frees are followed too.
+  const int rounds = object.Contains(Self()) ? 1 : 2;
+  for (int round = 0; round < rounds; round++) {
     ForEachSlot(object, executable, [&](size_t f, uint32_t type, const ElfW(Sym)& symbol,
                                         std::atomic<uintptr_t>* place) {
       const HookedFunction& function = kHookedFunctions[f];
@@ -186,7 +188,9 @@ int ScanObject(dl_phdr_info* info, size_t, void* data) {
         return;
       }
       if (value == 0) return;  // an optional function that is absent: its address is tested
-      const bool lazy = type == kCallSlot && object.Contains(value) && symbol.st_shndx == SHN_UNDEF;
+      // Not bound yet: the slot leads back into its own object, yet not to a definition there.
+      const bool defined_here = symbol.st_shndx != SHN_UNDEF && value == object.base + symbol.st_value;
+      const bool lazy = type == kCallSlot && object.Contains(value) && !defined_here;
       const bool expected =
           value == reinterpret_cast<uintptr_t>(*function.original) || (g_stubs[f] != 0 && value == g_stubs[f]) || lazy;
       if (!expected) {
