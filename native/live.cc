@@ -152,6 +152,7 @@ void LiveInsert(uintptr_t address, const LiveEntry& entry) {
 }
 
 bool LiveTake(uintptr_t address, LiveEntry* entry) {
+  if (address <= kBusy) return false;  // free(nullptr): an empty slot must not be taken for it
   for (int choice = 0; choice < 2; choice++) {
     uint32_t first = FirstSlot(Bucket(address, choice));
     for (uint32_t slot = first; slot < first + kBucketSlots; slot++) {

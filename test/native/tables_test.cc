@@ -87,6 +87,14 @@ void TestMissedFreeIsCounted() {
   CHECK(!LiveTake(0x5000, &entry));
 }
 
+// Null hashes like some real addresses, so free(nullptr) gets as far as the table; its empty slots are no entries.
+void TestNullIsNeverLive() {
+  const StackTotals before = LiveSum();
+  LiveEntry entry;
+  for (uintptr_t address : {uintptr_t{0}, uintptr_t{1}}) CHECK(!LiveTake(address, &entry));
+  CHECK(LiveSum().freed_bytes == before.freed_bytes && LiveCount().tracked == 0);
+}
+
 // Two buckets of eight: what does not fit is counted, and freed in the totals at once.
 void TestFullTableCounts() {
   const LiveCounters before = LiveCount();
@@ -200,6 +208,7 @@ int main() {
   CHECK(LiveInit());
   TestLiveUnderThreads();
   TestMissedFreeIsCounted();
+  TestNullIsNeverLive();
   TestFullTableCounts();
   TestInternUnderThreads();
   TestSamplerIsUnbiased();

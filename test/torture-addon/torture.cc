@@ -5,14 +5,20 @@
 #include <node_api.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -236,6 +242,24 @@ void SmallStack(int rounds) {
   }
 }
 
+// From now on no page can be made writable one at a time, as under a strict sandbox.
+void DenyProtection(int) {
+  const uint32_t protection_low = offsetof(seccomp_data, args[2]), length_low = offsetof(seccomp_data, args[1]);
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 5),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, length_low),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4096, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, protection_low),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROT_READ | PROT_WRITE, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  sock_fprog program = {std::size(filter), filter};
+  Require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no new privileges");
+  Require(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0, "a filter");
+}
+
 template <void (*kBody)(int)>
 napi_value Call(napi_env env, napi_callback_info info) {
   size_t count = 1;
@@ -254,7 +278,7 @@ napi_value Init(napi_env env, napi_value exports) {
   } functions[] = {
       {"raceRealloc", Call<RaceRealloc>}, {"everyForm", Call<EveryForm>},     {"throws", Call<Throws>},
       {"threadStorm", Call<ThreadStorm>}, {"forkStorm", Call<ForkStorm>},     {"reload", Call<Reload>},
-      {"smallStack", Call<SmallStack>},
+      {"smallStack", Call<SmallStack>},   {"denyProtection", Call<DenyProtection>},
   };
   for (const auto& function : functions) {
     napi_value value;
