@@ -288,6 +288,28 @@ uintptr_t ObjectOf(void* address) {
   return owner.low;
 }
 
+struct Definer {
+  uintptr_t address;
+  const char* name;
+  bool defines;
+};
+
+int FindDefiner(dl_phdr_info* info, size_t, void* data) {
+  Definer* definer = static_cast<Definer*>(data);
+  LoadedObject object;
+  const bool readable = ParseObject(*info, &object);
+  if (!object.Contains(definer->address)) return 0;
+  definer->defines = readable && FindDefined(object, definer->name) != nullptr;
+  return 1;
+}
+
+// Whether the object that holds `address` exports `name`.
+bool Defines(uintptr_t address, const char* name) {
+  Definer definer = {address, name, false};
+  dl_iterate_phdr(FindDefiner, &definer);
+  return definer.defines;
+}
+
 HookStatus FindOriginals() {
   void* libc = FindSymbol("gnu_get_libc_version");
   if (libc == nullptr) return HookStatus::kUnsupported;
@@ -300,10 +322,14 @@ HookStatus FindOriginals() {
   for (size_t f = 0; f < kHookedFunctionCount; f++) {
     *kHookedFunctions[f].original = FindSymbol(kHookedFunctions[f].name);
     for (int k = 0; k < 5; k++) {
-      if (strcmp(kHookedFunctions[f].name, kBoundNames[k]) == 0 &&
-          reinterpret_cast<uintptr_t>(*kHookedFunctions[f].original) != bound.values[k]) {
-        return HookStatus::kOriginalsDiffer;
+      if (strcmp(kHookedFunctions[f].name, kBoundNames[k]) != 0 ||
+          reinterpret_cast<uintptr_t>(*kHookedFunctions[f].original) == bound.values[k]) {
+        continue;
       }
+      // Either somebody rewrote our slots already, or one of the two ways is wrong here.
+      if (Defines(bound.values[k], kBoundNames[k])) return HookStatus::kOriginalsDiffer;
+      g_report.foreign = bound.values[k];
+      return HookStatus::kForeign;
     }
   }
   void* malloc_function = FindSymbol("malloc");

@@ -27,7 +27,12 @@ const cases = {
   async off() {
     const profiler = new NativeProfiler(binding, { sampleBytes: 0, stackDepth: 64 });
     torture.everyForm(2);
-    return { ...counters(), slots: profiler.counters().slots, capabilities: profiler.capabilities, numbers: profiler.numbers() };
+    return {
+      ...counters(),
+      slots: profiler.counters().slots,
+      capabilities: profiler.capabilities,
+      numbers: profiler.numbers(),
+    };
   },
   // Every block of the threads was freed by somebody: none may be left, and no free may have been missed.
   async exact() {
@@ -41,7 +46,9 @@ const cases = {
     for (const { stack, liveSamples } of readTotals(binding.profileTotals())) {
       if (liveSamples === 0) continue;
       const frames = [...binding.profileStack(stack)].map((id) => binding.profileFrame(id));
-      const names = await binding.profileSymbols(Float64Array.from(frames.flatMap(({ pc, generation }) => [pc, generation])));
+      const names = await binding.profileSymbols(
+        Float64Array.from(frames.flatMap(({ pc, generation }) => [pc, generation])),
+      );
       // Threads leave blocks of the loader and of libc behind; what was allocated by the torture itself is what counts.
       const first = names[0] ?? [];
       if (first[0]?.endsWith('torture.node')) left.push({ liveSamples, names: names.slice(0, 3).map((row) => row[1]) });

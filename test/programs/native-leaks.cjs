@@ -13,10 +13,20 @@ const addon = (name) => require(join(build, `${name}.node`));
 const leaks = {
   secureContext: { times: 400, line: () => kept.push(tls.createSecureContext()) },
   zlib: { times: 200, line: () => kept.push(zlib.createGzip()) },
-  cipher: { times: 20_000, line: () => kept.push(crypto.createCipheriv('aes-256-gcm', Buffer.alloc(32), Buffer.alloc(12))) },
-  sqlite: { times: 3000, line: () => kept.push(sqlite().prepare('select a, b, a + b from t where a > ? and b < ? order by a')) },
+  cipher: {
+    times: 20_000,
+    line: () => kept.push(crypto.createCipheriv('aes-256-gcm', Buffer.alloc(32), Buffer.alloc(12))),
+  },
+  sqlite: {
+    times: 3000,
+    line: () => kept.push(sqlite().prepare('select a, b, a + b from t where a > ? and b < ? order by a')),
+  },
   externalString: { times: 40, line: () => kept.push(Buffer.alloc(2_000_003, 'x').toString('latin1')) },
-  wasm: { times: 100, line: () => kept[0].grow(4), before: () => kept.push(new WebAssembly.Memory({ initial: 1, maximum: 1000 })) },
+  wasm: {
+    times: 100,
+    line: () => kept[0].grow(4),
+    before: () => kept.push(new WebAssembly.Memory({ initial: 1, maximum: 1000 })),
+  },
   buffers: { times: 3000, line: () => closure(Buffer.allocUnsafeSlow(10_007)) },
   addon: { times: 4000, line: () => addon('leak').allocate(5003) },
   stripped: { times: 4000, line: () => addon('stripped').allocate(5003) },
