@@ -43,8 +43,7 @@
           "type": "none"
         }]
       ],
-      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "defines": ["NAPI_VERSION=8"],
       "cflags!": ["-fomit-frame-pointer"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-omit-frame-pointer"],
       "cflags_cc!": ["-std=gnu++14", "-std=gnu++17", "-std=gnu++20", "-fno-rtti", "-fno-exceptions"],

@@ -78,7 +78,7 @@ export interface PassNumbers {
   readonly ledgerPeekFailures: number;
   /** when the counters were read, same clock. */
   readonly mallocAtMs: number;
-  /** wall time of the slowest call into the allocator; it holds the arena lock. */
+  /** CPU time of the slowest call into the allocator; it holds the arena lock. */
   readonly mallocCallUs: number;
   /** handed out and not freed, by the allocator's own account (virtual). */
   readonly mallocInUseBytes: number;

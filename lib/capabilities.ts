@@ -84,15 +84,15 @@ export function findCapabilities(native: Native, limit: LimitSource, profiler: C
   if (binding !== null) {
     const works = binding.probe();
     for (const { name, needs } of probed) found[name] = firstFailure(binding, works, needs);
-    found['peeks'] = peeks(binding, works);
-    found['allocatorCounters'] = allocatorCounters(binding, works);
-    found['reclaimable'] = reclaimable(binding, works);
+    found.peeks = peeks(binding, works);
+    found.allocatorCounters = allocatorCounters(binding, works);
+    found.reclaimable = reclaimable(binding, works);
   }
-  found['memoryLimit'] =
+  found.memoryLimit =
     limit.kind === 'physical' ? 'no cgroup limits this process: physical memory counts as the limit' : true;
   Object.assign(found, profiler);
-  found['streams'] = 'this version does not track streams: the option has no effect';
-  found['verdicts'] = 'this version does not judge growth: window and confirmations have no effect';
-  found['reports'] = 'this version writes no reports: signal and reportDir have no effect';
+  found.streams = 'this version does not track streams: the option has no effect';
+  found.verdicts = 'this version does not judge growth: window and confirmations have no effect';
+  found.reports = 'this version writes no reports: signal and reportDir have no effect';
   return found;
 }

@@ -9,5 +9,5 @@ export function paint(style: keyof typeof codes, text: string, enabled: boolean)
 
 /** Only a terminal gets color, and not if NO_COLOR (no-color.org) is set. */
 export function wantsColor(stream: { isTTY?: boolean }): boolean {
-  return stream.isTTY === true && !process.env['NO_COLOR'];
+  return stream.isTTY === true && !process.env.NO_COLOR;
 }

@@ -11,12 +11,13 @@ export interface Change {
 }
 
 export interface Comparison {
-  readonly rssChangeBytes: number;
+  /** `null` when RSS is unknown on one side. */
+  readonly rssChangeBytes: number | null;
   /** All leaves by falling change. Empty when one of the samples has no ledger. */
   readonly changes: readonly Change[];
   readonly heapUsedChangeBytes: number;
   readonly externalChangeBytes: number;
-  readonly arrayBuffersChangeBytes: number;
+  readonly arrayBuffersChangeBytes: number | null;
   /** `null` when one side does not know. */
   readonly mallocInUseChangeBytes: number | null;
   readonly fdChange: number | null;
@@ -35,24 +36,29 @@ const worthNamingBytes = 2 ** 20;
 export function compare(before: Sample, after: Sample): Comparison {
   const ledgers =
     before.ledger !== null && after.ledger !== null ? { before: before.ledger, after: after.ledger } : null;
-  const rssChangeBytes = ledgers ? ledgers.after.rssBytes - ledgers.before.rssBytes : after.rssBytes - before.rssBytes;
+  const rssChangeBytes = ledgers
+    ? ledgers.after.rssBytes - ledgers.before.rssBytes
+    : difference(after.rssBytes, before.rssBytes);
   const changes: Change[] = [];
   if (ledgers) {
     for (const leaf of Object.keys(ledgers.after.leafBytes) as (keyof LeafBytes)[]) {
       const changeBytes = ledgers.after.leafBytes[leaf] - (ledgers.before.leafBytes[leaf] ?? 0);
-      changes.push({ leaf, changeBytes, share: rssChangeBytes === 0 ? null : changeBytes / rssChangeBytes });
+      changes.push({ leaf, changeBytes, share: rssChangeBytes ? changeBytes / rssChangeBytes : null });
     }
     changes.sort((a, b) => b.changeBytes - a.changeBytes);
   }
   const named = changes.filter((change) => Math.abs(change.changeBytes) >= worthNamingBytes);
   const detail = named.map((change) => `${change.leaf} ${formatChange(change.changeBytes)}`).join(', ');
-  const rss = `RSS ${formatChange(rssChangeBytes)} to ${formatBytes(after.rssBytes)}`;
+  const rss =
+    rssChangeBytes === null || after.rssBytes === null
+      ? 'RSS is unknown'
+      : `RSS ${formatChange(rssChangeBytes)} to ${formatBytes(after.rssBytes)}`;
   return {
     rssChangeBytes,
     changes,
     heapUsedChangeBytes: after.v8.heapUsedBytes - before.v8.heapUsedBytes,
     externalChangeBytes: after.external.externalBytes - before.external.externalBytes,
-    arrayBuffersChangeBytes: after.external.arrayBuffersBytes - before.external.arrayBuffersBytes,
+    arrayBuffersChangeBytes: difference(after.external.arrayBuffersBytes, before.external.arrayBuffersBytes),
     mallocInUseChangeBytes: difference(after.malloc?.inUseBytes, before.malloc?.inUseBytes),
     fdChange: difference(after.process.fdCount, before.process.fdCount),
     sentence: detail === '' ? `${rss}; no class changed by 1 MB.` : `${rss}: ${detail}.`,

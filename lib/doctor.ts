@@ -65,14 +65,14 @@ const preloadable = ['jemalloc', 'tcmalloc', 'mimalloc'] as const;
 
 function allocatorAdvice(allocator: string, env: NodeJS.ProcessEnv): Advice[] {
   const advice: Advice[] = [];
-  const wanted = preloadable.find((name) => env['LD_PRELOAD']?.includes(name));
+  const wanted = preloadable.find((name) => env.LD_PRELOAD?.includes(name));
   if (wanted !== undefined && wanted !== allocator) {
     advice.push({
       topic: 'allocator',
       sentence: `LD_PRELOAD asks for ${wanted}, but the process runs on ${allocator}; check that the library exists and that no supervisor drops the variable.`,
     });
   }
-  if (allocator === 'glibc' && !env['MALLOC_ARENA_MAX'] && !env['GLIBC_TUNABLES']?.includes('arena_max')) {
+  if (allocator === 'glibc' && !env.MALLOC_ARENA_MAX && !env.GLIBC_TUNABLES?.includes('arena_max')) {
     advice.push({
       topic: 'arenas',
       sentence:
@@ -102,7 +102,7 @@ function tryProfiler(native: Native): Capabilities {
 
 export function diagnose(native: Native): Diagnosis {
   const source = findLimit(readText);
-  const limit = readLimit(source, source.files.map(readText), null, process.memoryUsage.rss());
+  const limit = readLimit(source, source.files.map(readText), null, null);
   const allocator = native.binding?.allocator() ?? 'unknown';
   const heapLimitBytes = getHeapStatistics().heap_size_limit;
   return {

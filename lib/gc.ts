@@ -5,6 +5,7 @@
  * The callback runs shortly after a collection, not at it: what was allocated in between is included.
  */
 import { constants, PerformanceObserver } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 
 export interface GcTotals {
   /** Collections since the last line, by kind: minor = scavenges, major = mark-compact. */
@@ -38,7 +39,7 @@ export class GcWatch {
         if (kind === constants.NODE_PERFORMANCE_GC_MINOR) this.#minor++;
         else if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) {
           this.#major++;
-          this.#afterMajor = { heapUsedBytes: process.memoryUsage().heapUsed, atMs: performance.now() };
+          this.#afterMajor = { heapUsedBytes: getHeapStatistics().used_heap_size, atMs: performance.now() };
         } else this.#other++;
       }
     });

@@ -2,8 +2,10 @@
  * The heaps of the other isolates of this process. A worker's heap is invisible from the main thread, so each isolate
  * that joins publishes its own numbers into a process-wide table of the addon, and the sampling isolate reads it.
  */
+import { getHeapStatistics } from 'node:v8';
 import { threadId } from 'node:worker_threads';
 import type { Binding } from './binding.js';
+import { readOutside } from './heap.js';
 import { known, monotonicMs } from './pass.js';
 import type { Isolate } from './sample.js';
 
@@ -12,15 +14,16 @@ const rowLength = 8;
 
 /** Tells the process about this isolate. Cheap: no lock is held while V8 is asked. */
 export function publishIsolate(binding: Binding): void {
-  const memory = process.memoryUsage();
+  const heap = getHeapStatistics();
+  const { externalBytes, arrayBuffersBytes } = readOutside();
   const row = new Float64Array(rowLength);
   row.set([
     threadId,
     monotonicMs(),
-    memory.heapUsed,
-    memory.heapTotal,
-    memory.external,
-    memory.arrayBuffers,
+    heap.used_heap_size,
+    heap.total_heap_size,
+    externalBytes,
+    arrayBuffersBytes ?? Number.NaN,
     binding.declaredBytes(),
   ]);
   binding.publishIsolate(row);
@@ -38,7 +41,7 @@ export function readIsolates(binding: Binding, nowMs: number): Isolate[] {
       heapUsedBytes: at(2),
       heapTotalBytes: at(3),
       externalBytes: at(4),
-      arrayBuffersBytes: at(5),
+      arrayBuffersBytes: known(at(5)),
       declaredBytes: known(at(6)),
     });
   }

@@ -153,7 +153,7 @@ export function readLimit(
   source: LimitSource,
   texts: readonly (string | null)[],
   override: number | null,
-  rssBytes: number,
+  rssBytes: number | null,
 ): Limit {
   let bytes: number | null;
   let usedBytes: number | null;

@@ -33,7 +33,8 @@ const level = { info: 30, warn: 40 } as const;
 
 /** The sentence of a sample line. */
 export function describeSample({ rssBytes, ledger, v8 }: Sample): string {
-  const parts = `rss ${formatBytes(rssBytes)}, heap used ${formatBytes(v8.heapUsedBytes)}`;
+  const rss = rssBytes === null ? 'rss unknown' : `rss ${formatBytes(rssBytes)}`;
+  const parts = `${rss}, heap used ${formatBytes(v8.heapUsedBytes)}`;
   if (ledger === null) return `${parts}, no ledger`;
   const { malloc, unattributed } = ledger.leafBytes;
   return `${parts}, malloc ${formatBytes(malloc)}, unattributed ${formatBytes(unattributed)}`;

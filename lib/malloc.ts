@@ -33,7 +33,7 @@ function nativeRange(
   const resizableBytes = known(pass.leafResizableBuffers) ?? 0;
   // V8 counts WebAssembly memory as external up to 13, and as declared only from 14; resizable buffers from 13.
   const notMalloc = (v8Major < 14 ? wasmBytes : 0) + (v8Major >= 13 ? resizableBytes : 0);
-  const stores = Math.max(0, external.externalBytes - external.arrayBuffersBytes - notMalloc);
+  const stores = Math.max(0, external.externalBytes - (external.arrayBuffersBytes ?? 0) - notMalloc);
   const high = inUseBytes - buffersBytes - stores - v8.mallocedBytes;
   const declared = Math.max(0, (external.declaredByAddonsBytes ?? 0) - (v8Major >= 14 ? wasmBytes : 0));
   return [high - declared, high];
@@ -69,8 +69,10 @@ export class MallocAccount {
         untouchedBytes: Math.max(0, inUseBytes - pass.leafMalloc),
       };
     }
-    const buffersBytes = external.arrayBuffersBytes + otherArrayBuffersBytes;
+    const buffersBytes =
+      external.arrayBuffersBytes === null ? null : external.arrayBuffersBytes + otherArrayBuffersBytes;
     const reclaimable = known(pass.mallocReclaimableBytes);
+    const reclaimableAgeMs = reclaimable === null ? null : Math.max(0, Math.round(nowMs - pass.mallocReclaimableAtMs));
     const retainedBytes = this.#difference?.retainedBytes ?? null;
     return {
       allocator: this.#allocator,
@@ -80,9 +82,11 @@ export class MallocAccount {
       retainedBytes,
       reclaimableBytes:
         reclaimable === null || retainedBytes === null ? reclaimable : Math.min(reclaimable, retainedBytes),
+      reclaimableAgeMs,
       untouchedBytes: this.#difference?.untouchedBytes ?? null,
-      buffersBytes: inUseBytes === null ? null : Math.min(buffersBytes, inUseBytes),
-      nativeBytes: inUseBytes === null ? null : nativeRange(inUseBytes, pass, external, v8, buffersBytes),
+      buffersBytes: inUseBytes === null || buffersBytes === null ? null : Math.min(buffersBytes, inUseBytes),
+      nativeBytes:
+        inUseBytes === null || buffersBytes === null ? null : nativeRange(inUseBytes, pass, external, v8, buffersBytes),
       stopped,
     };
   }

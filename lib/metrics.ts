@@ -52,6 +52,7 @@ export const metrics: readonly Metric[] = [
   gauge('malloc.systemBytes', 'Held from the system by the allocator’s own account (virtual).'),
   gauge('malloc.retainedBytes', 'Resident but free.'),
   gauge('malloc.reclaimableBytes', 'Of retained: what a trim would give back (estimate).'),
+  gauge('malloc.reclaimableAgeMs', 'Age of that estimate.'),
   gauge('malloc.untouchedBytes', 'In use but never touched, so not resident.'),
   gauge('malloc.buffersBytes', 'Of in use: stores of ArrayBuffers and Buffers.'),
   gauge('malloc.nativeBytes[]', 'In use and explained by no counter of V8: low and high bound.'),

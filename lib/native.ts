@@ -19,7 +19,7 @@ const packageRoot = resolve(__dirname, '..');
 
 /** A build of this checkout wins over the shipped binaries, as with every addon; `EXTMEM_PREBUILD` wins over both. */
 function candidates(): string[] {
-  const chosen = process.env['EXTMEM_PREBUILD'];
+  const chosen = process.env.EXTMEM_PREBUILD;
   if (chosen) return [resolve(chosen)];
   const found: string[] = [];
   const built = join(packageRoot, 'build', 'Release', 'extmem.node');

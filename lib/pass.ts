@@ -38,7 +38,10 @@ export function known(value: number): number | null {
   return Number.isNaN(value) ? null : value;
 }
 
+/** performance.now() runs on the same clock from another origin, and is read without a BigInt. */
+const originMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 /** The clock of the addon's timestamps: CLOCK_MONOTONIC in milliseconds. */
 export function monotonicMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
+  return originMs + performance.now();
 }

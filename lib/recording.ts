@@ -17,13 +17,23 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 /** A sample as far as readers rely on it; keys that older or newer versions lack or add do not matter. */
 function isSample(record: Record<string, unknown>): boolean {
   const { ledger, malloc, v8, external, process: counts } = record;
-  if (typeof record['rssBytes'] !== 'number' || !isObject(v8) || !isObject(external) || !isObject(counts)) return false;
-  if (typeof v8['heapUsedBytes'] !== 'number' || typeof external['arrayBuffersBytes'] !== 'number') return false;
-  if (typeof external['externalBytes'] !== 'number') return false;
+  if (
+    (typeof record.rssBytes !== 'number' && record.rssBytes !== null) ||
+    !isObject(v8) ||
+    !isObject(external) ||
+    !isObject(counts)
+  )
+    return false;
+  if (
+    typeof v8.heapUsedBytes !== 'number' ||
+    (typeof external.arrayBuffersBytes !== 'number' && external.arrayBuffersBytes !== null)
+  )
+    return false;
+  if (typeof external.externalBytes !== 'number') return false;
   if (malloc !== null && !isObject(malloc)) return false;
   if (ledger === null) return true;
-  if (!isObject(ledger) || typeof ledger['rssBytes'] !== 'number' || !isObject(ledger['leafBytes'])) return false;
-  return Object.values(ledger['leafBytes']).every((bytes) => typeof bytes === 'number');
+  if (!isObject(ledger) || typeof ledger.rssBytes !== 'number' || !isObject(ledger.leafBytes)) return false;
+  return Object.values(ledger.leafBytes).every((bytes) => typeof bytes === 'number');
 }
 
 /** @returns `null` for anything that is not a line of extmem of a known version. */
@@ -36,11 +46,11 @@ export function parseLine(line: string): RecordedLine | null {
   } catch {
     return null;
   }
-  if (!isObject(parsed) || !isObject(parsed['extmem'])) return null;
+  if (!isObject(parsed) || !isObject(parsed.extmem)) return null;
   const { time, pid, level, msg, extmem } = parsed;
   if (typeof time !== 'number' || typeof pid !== 'number' || !isObject(extmem)) return null;
-  if (extmem['v'] !== 1 || typeof extmem['kind'] !== 'string') return null;
-  if (extmem['kind'] === 'sample' && !isSample(extmem)) return null;
+  if (extmem.v !== 1 || typeof extmem.kind !== 'string') return null;
+  if (extmem.kind === 'sample' && !isSample(extmem)) return null;
   return {
     timeMs: time,
     pid,

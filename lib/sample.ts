@@ -72,6 +72,8 @@ export interface Malloc {
   readonly retainedBytes: number | null;
   /** The part of `retainedBytes` that a trim would give back to the system. An estimate from bin sizes. */
   readonly reclaimableBytes: number | null;
+  /** Age of that estimate: it is paced apart from the other counters. */
+  readonly reclaimableAgeMs: number | null;
   /** In use, but never touched, so not resident. */
   readonly untouchedBytes: number | null;
   /** The part in use that backs ArrayBuffers and Buffers of this isolate. */
@@ -112,8 +114,8 @@ export interface V8Heap {
 export interface External {
   /** Live ArrayBuffers, external strings, and WebAssembly memory up to V8 13. */
   readonly externalBytes: number;
-  /** All stores of Node's allocator: ArrayBuffers, SharedArrayBuffers, Blob stores. */
-  readonly arrayBuffersBytes: number;
+  /** All stores of Node's allocator: ArrayBuffers, SharedArrayBuffers, Blob stores. `null` without /proc. */
+  readonly arrayBuffersBytes: number | null;
   /** All of `externalBytes` and what addons and Node declared by napi_adjust_external_memory. */
   readonly declaredBytes: number | null;
   /** `declaredBytes - externalBytes`, signed: negative means that an addon released more than it declared. */
@@ -129,7 +131,7 @@ export interface Isolate {
   readonly heapUsedBytes: number;
   readonly heapTotalBytes: number;
   readonly externalBytes: number;
-  readonly arrayBuffersBytes: number;
+  readonly arrayBuffersBytes: number | null;
   readonly declaredBytes: number | null;
 }
 
@@ -173,7 +175,7 @@ export interface Cost {
 export interface Sample {
   readonly seq: number;
   /** Resident set size by the kernel's counter; approximate on machines with many CPUs, unlike `ledger.rssBytes`. */
-  readonly rssBytes: number;
+  readonly rssBytes: number | null;
   /** `null` when /proc/self/smaps or the addon is missing. */
   readonly ledger: Ledger | null;
   readonly malloc: Malloc | null;

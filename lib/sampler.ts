@@ -8,7 +8,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Binding } from './binding.js';
 import type { GcWatch } from './gc.js';
-import { readExternal, readHeap } from './heap.js';
+import { readExternal, readHeap, readOutside } from './heap.js';
 import { readIsolates } from './isolates.js';
 import { composeLedger } from './ledger.js';
 import { findLimit, type LimitSource, type ReadText, readLimit } from './limit.js';
@@ -16,9 +16,10 @@ import { MallocAccount } from './malloc.js';
 import { Pace } from './pace.js';
 import { known, monotonicMs, type Pass, PassReader } from './pass.js';
 import type { NativeProfiler } from './profile.js';
-import type { ProcessNumbers, Sample, V8Heap } from './sample.js';
+import type { ProcessNumbers, Sample } from './sample.js';
 
-/** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. */
+/** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
+ * busy machine preempted one call says nothing of the next. */
 const slowestAllocatorCallUs = 20_000;
 /** Sites are read on every so manieth sample: their number, not that of samples, is what a reading costs. */
 const samplesPerSites = 10;
@@ -101,25 +102,30 @@ export class Sampler {
    * that has shown what a walk costs, or one tick could freeze the loop twice. 0 when there are none.
    */
   followUpParts(): number {
+    const cheap = this.#reclaimableWhenCheap();
+    return cheap !== 0 && this.#reclaimablePace.permits(monotonicMs()) ? cheap : 0;
+  }
+
+  #reclaimableWhenCheap(): number {
     const pass = this.#reader?.read();
-    if (pass === undefined) return 0;
+    if (pass === undefined || this.#binding === null) return 0;
     this.#tellPaces(pass);
     if (this.#allocatorStopped() !== null || !(pass.mallocCallUs < slowestBeforeMallocInfoUs)) return 0;
-    return this.#reclaimablePace.permits(monotonicMs()) ? (this.#binding?.parts.reclaimable ?? 0) : 0;
+    return this.#binding.parts.reclaimable;
   }
 
   #tellPaces(pass: Pass): void {
-    this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerWallUs);
+    this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerCpuUs);
     this.#allocatorPace.ran(pass.mallocAtMs, pass.mallocCallUs);
     this.#reclaimablePace.ran(pass.mallocReclaimableAtMs, pass.mallocReclaimableUs);
   }
 
-  /** A Sample from a pass that runs now, on the calling thread: 12 ms per GB of RSS. Ignores the ledger's pace. */
+  /** A Sample from a pass that runs now, on the calling thread: 12 ms per GB of RSS. Ignores the paces: it was asked for. */
   takeNow(): Sample {
     if (this.#binding !== null) {
       const { parts } = this.#binding;
       this.#binding.run(parts.quick | parts.ledger | (this.#allocatorStopped() === null ? parts.allocator : 0));
-      const more = this.followUpParts();
+      const more = this.#reclaimableWhenCheap();
       if (more !== 0) this.#binding.run(more);
     }
     return this.compose(null);
@@ -142,13 +148,13 @@ export class Sampler {
   /** A Sample from the latest pass and from V8's counters now. @param mainThreadUs cost of the previous tick. */
   compose(mainThreadUs: number | null): Sample {
     const nowMs = monotonicMs();
-    const memory = process.memoryUsage();
+    const outside = readOutside();
     const pass = this.#reader?.read() ?? null;
     const isolates = this.#binding === null ? [] : readIsolates(this.#binding, nowMs);
-    const v8: V8Heap = { ...readHeap(), gc: this.#gc?.take() ?? null, afterMajorGc: this.#gc?.afterMajor() ?? null };
+    const v8 = readHeap(this.#gc);
     const ledger = pass === null ? null : composeLedger(pass, nowMs);
-    const external = readExternal(this.#binding, memory, ledger?.leafBytes.wasm ?? null);
-    const otherArrayBuffersBytes = isolates.reduce((total, isolate) => total + isolate.arrayBuffersBytes, 0);
+    const external = readExternal(this.#binding, outside, ledger?.leafBytes.wasm ?? null);
+    const otherArrayBuffersBytes = isolates.reduce((total, isolate) => total + (isolate.arrayBuffersBytes ?? 0), 0);
     if (pass !== null) this.#tellPaces(pass);
     const malloc =
       pass === null
@@ -157,7 +163,7 @@ export class Sampler {
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
     if (this.#seq % samplesPerSites === samplesPerSites - 1) this.#profiler?.refreshSites();
     const sites = this.#profiler?.takeSites() ?? null;
-    const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? memory.rss;
+    const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
     return {
       seq: this.#seq++,
       rssBytes,

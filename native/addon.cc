@@ -1,14 +1,19 @@
-// Speaks Node-API (with profile_exports.cc, and nothing else does): a thin handle per environment over one process-wide core.
+// Speaks Node-API (with profile_exports.cc, and nothing else does): a thin handle per environment over one process-wide
+// core.
 //
 // Numbers cross as one Float64Array whose order is the field table, so a sample costs one copy and no objects. There
 // is no policy and no user-facing text here: TypeScript decides when a pass runs and what its numbers mean, and it
 // validates arguments; a wrong type that gets here anyway is ignored.
 //
+// Plain C calls, on purpose: a worker may be terminated inside any of these functions, and from then on every call
+// fails. Here a failed call leaves a null value that further calls refuse in turn, down to the return; a wrapper that
+// turns failures into exceptions aborts the process instead, for a terminating environment lets nothing be thrown.
+//
 // `kExports` is the one place for an export: its row is the function, its TypeScript signature and its doc comment.
 // scripts/binding-types.mjs prints lib/binding.d.ts from it, and a test fails when that file is stale.
-#include <napi.h>
+#include <node_api.h>
 
-#include <cstring>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,35 +35,88 @@ struct Environment {
   napi_threadsafe_function on_pass = nullptr;
 };
 
-Environment* Of(const Napi::CallbackInfo& info) { return info.Env().GetInstanceData<Environment>(); }
-
-// Runs on the JavaScript thread. An environment that is being torn down, or a callback that throws, is not our
-// business to report: the throw becomes an uncaught exception as for any callback, by Node itself.
-void CallOnPass(napi_env env, napi_value callback, void*, void*) {
-  if (env == nullptr || callback == nullptr) return;
-  napi_value receiver = nullptr;
-  if (napi_get_undefined(env, &receiver) == napi_ok) napi_call_function(env, receiver, callback, 0, nullptr, nullptr);
+Environment* Of(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  return static_cast<Environment*>(data);
 }
 
+napi_value FirstArgument(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value argument = nullptr;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  return argument;
+}
+
+napi_valuetype TypeOf(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
+  if (value != nullptr) napi_typeof(env, value, &type);
+  return type;
+}
+
+napi_value Boolean(napi_env env, bool value) {
+  napi_value result = nullptr;
+  napi_get_boolean(env, value, &result);
+  return result;
+}
+
+napi_value Number(napi_env env, double value) {
+  napi_value result = nullptr;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
+napi_value Text(napi_env env, const std::string& text) {
+  napi_value result = nullptr;
+  napi_create_string_utf8(env, text.data(), text.size(), &result);
+  return result;
+}
+
+struct Doubles {
+  double* data = nullptr;
+  size_t length = 0;
+};
+
+Doubles DoublesOf(napi_env env, napi_value value) {
+  bool is_typed_array = false;
+  if (value == nullptr || napi_is_typedarray(env, value, &is_typed_array) != napi_ok || !is_typed_array) return {};
+  napi_typedarray_type type = napi_uint8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return {};
+  return type == napi_float64_array && data != nullptr ? Doubles{static_cast<double*>(data), length} : Doubles{};
+}
+
+// Runs on the JavaScript thread. What the callback throws is an uncaught exception, as from any timer.
+void CallOnPass(napi_env env, napi_value callback, void*, void*) {
+  if (env == nullptr || callback == nullptr) return;  // the environment is being torn down
+  napi_value receiver = nullptr;
+  napi_get_undefined(env, &receiver);
+  if (napi_call_function(env, receiver, callback, 0, nullptr, nullptr) != napi_pending_exception) return;
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+}
+
+// Runs on the reader's thread. A call that is already queued stands for this one too.
 void SignalPass(void* on_pass) {
   napi_call_threadsafe_function(static_cast<napi_threadsafe_function>(on_pass), nullptr, napi_tsfn_nonblocking);
 }
 
 void CloseEnvironmentReader(Environment* self) {
   CloseReader(self);
-  if (self->on_pass == nullptr) return;
-  napi_release_threadsafe_function(self->on_pass, napi_tsfn_abort);
+  // After the join nobody calls it any more.
+  if (self->on_pass != nullptr) napi_release_threadsafe_function(self->on_pass, napi_tsfn_abort);
   self->on_pass = nullptr;
 }
 
-Napi::Value Open(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  Environment* self = Of(info);
-  if (info.Length() < 1 || !info[0].IsFunction() || self->on_pass != nullptr) return Napi::Boolean::New(env, false);
+napi_value Open(napi_env env, napi_callback_info info) {
+  Environment* self = Of(env);
+  napi_value callback = FirstArgument(env, info);
+  if (self == nullptr || self->on_pass != nullptr || TypeOf(env, callback) != napi_function) return Boolean(env, false);
   napi_threadsafe_function on_pass = nullptr;
-  const napi_status created = napi_create_threadsafe_function(env, info[0], nullptr, Napi::String::New(env, "extmem"),
-                                                              1, 1, nullptr, nullptr, nullptr, CallOnPass, &on_pass);
-  if (created != napi_ok) return Napi::Boolean::New(env, false);
+  const napi_status created = napi_create_threadsafe_function(env, callback, nullptr, Text(env, "extmem"), 1, 1,
+                                                              nullptr, nullptr, nullptr, CallOnPass, &on_pass);
+  if (created != napi_ok) return Boolean(env, false);
   napi_unref_threadsafe_function(env, on_pass);
   const bool opened = OpenReader(self, SignalPass, on_pass);
   if (opened) {
@@ -66,113 +124,126 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   } else {
     napi_release_threadsafe_function(on_pass, napi_tsfn_abort);
   }
-  return Napi::Boolean::New(env, opened);
+  return Boolean(env, opened);
 }
 
-Napi::Value Watch(const Napi::CallbackInfo& info) {
-  std::vector<std::string> paths;
-  if (info.Length() > 0 && info[0].IsArray()) {
-    const Napi::Array array = info[0].As<Napi::Array>();
-    for (uint32_t i = 0; i < array.Length(); i++) {
-      const Napi::Value path = array.Get(i);
-      paths.push_back(path.IsString() ? path.As<Napi::String>().Utf8Value() : std::string());
-    }
+std::string StringOf(napi_env env, napi_value value) {
+  size_t length = 0;
+  if (TypeOf(env, value) != napi_string || napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) {
+    return {};
+  }
+  std::string text(length + 1, '\0');  // the call also writes a terminating zero
+  napi_get_value_string_utf8(env, value, text.data(), text.size(), &length);
+  text.resize(length);
+  return text;
+}
+
+napi_value Watch(napi_env env, napi_callback_info info) {
+  napi_value array = FirstArgument(env, info);
+  uint32_t length = 0;
+  bool is_array = false;
+  if (array != nullptr && napi_is_array(env, array, &is_array) == napi_ok && is_array) {
+    napi_get_array_length(env, array, &length);
+  }
+  std::vector<std::string> paths(length);
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value path = nullptr;
+    if (napi_get_element(env, array, i, &path) == napi_ok) paths[i] = StringOf(env, path);
   }
   WatchFiles(std::move(paths));
-  return info.Env().Undefined();
+  return nullptr;
 }
 
-uint32_t PartsOf(const Napi::CallbackInfo& info) {
-  return info.Length() > 0 && info[0].IsNumber() ? info[0].As<Napi::Number>().Uint32Value() : 0;
+uint32_t PartsOf(napi_env env, napi_callback_info info) {
+  uint32_t parts = 0;
+  napi_value value = FirstArgument(env, info);
+  if (value != nullptr) napi_get_value_uint32(env, value, &parts);
+  return parts;
 }
 
-Napi::Value Request(const Napi::CallbackInfo& info) {
-  RequestPass(PartsOf(info));
-  return info.Env().Undefined();
+napi_value Request(napi_env env, napi_callback_info info) {
+  RequestPass(PartsOf(env, info));
+  return nullptr;
 }
 
-Napi::Value Run(const Napi::CallbackInfo& info) {
-  RunNow(PartsOf(info));
-  return info.Env().Undefined();
+napi_value Run(napi_env env, napi_callback_info info) {
+  RunNow(PartsOf(env, info));
+  return nullptr;
 }
 
-bool IsFloat64Array(const Napi::CallbackInfo& info, size_t length) {
-  if (info.Length() < 1 || !info[0].IsTypedArray()) return false;
-  const Napi::TypedArray array = info[0].As<Napi::TypedArray>();
-  return array.TypedArrayType() == napi_float64_array && array.ElementLength() >= length;
+napi_value Read(napi_env env, napi_callback_info info) {
+  const Doubles into = DoublesOf(env, FirstArgument(env, info));
+  if (into.length >= kFieldCount) CopyNumbers(into.data);
+  return nullptr;
 }
 
-Napi::Value Read(const Napi::CallbackInfo& info) {
-  if (IsFloat64Array(info, kFieldCount)) CopyNumbers(info[0].As<Napi::Float64Array>().Data());
-  return info.Env().Undefined();
-}
-
-Napi::Value Texts(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
+napi_value Texts(napi_env env, napi_callback_info) {
   const std::vector<WatchedText> texts = WatchedTexts();
-  Napi::Array array = Napi::Array::New(env, texts.size());
-  for (size_t i = 0; i < texts.size(); i++) {
-    Napi::Value text = env.Null();
-    if (texts[i].readable) text = Napi::String::New(env, texts[i].text);
-    array.Set(static_cast<uint32_t>(i), text);
+  napi_value array = nullptr;
+  napi_create_array_with_length(env, texts.size(), &array);
+  for (size_t i = 0; i < texts.size() && array != nullptr; i++) {
+    napi_value text = nullptr;
+    napi_get_null(env, &text);
+    if (texts[i].readable) text = Text(env, texts[i].text);
+    napi_set_element(env, array, static_cast<uint32_t>(i), text);
   }
   return array;
 }
 
-Napi::Value Close(const Napi::CallbackInfo& info) {
-  CloseEnvironmentReader(Of(info));
-  return info.Env().Undefined();
+napi_value Close(napi_env env, napi_callback_info) {
+  Environment* self = Of(env);
+  if (self != nullptr) CloseEnvironmentReader(self);
+  return nullptr;
 }
 
-Napi::Value DeclaredBytes(const Napi::CallbackInfo& info) {
+napi_value DeclaredBytes(napi_env env, napi_callback_info) {
   int64_t bytes = 0;
-  napi_adjust_external_memory(info.Env(), 0, &bytes);
-  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+  napi_adjust_external_memory(env, 0, &bytes);
+  return Number(env, static_cast<double>(bytes));
 }
 
-Napi::Value Allocator(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), AllocatorName(DetectAllocator()));
-}
+napi_value Allocator(napi_env env, napi_callback_info) { return Text(env, AllocatorName(DetectAllocator())); }
 
 // A napi_value is the address of a handle, and the handle holds the tagged pointer (low bit 1 on heap objects). That
 // is V8's business, not an API: read through the kernel, so that a V8 which does otherwise yields a refused probe.
-uint64_t AddressOfNewObject(Napi::Env env) {
-  const Napi::Object object = Napi::Object::New(env);
+uint64_t AddressOfNewObject(napi_env env) {
+  napi_value object = nullptr;
+  if (napi_create_object(env, &object) != napi_ok) return 0;
   OwnMemory memory(nullptr, 0);
   uint64_t tagged = 0;
-  const uint64_t handle = reinterpret_cast<uint64_t>(static_cast<napi_value>(object));
-  if (!memory.Read(handle, &tagged, sizeof(tagged)) || (tagged & 1) == 0) return 0;
+  if (!memory.Read(reinterpret_cast<uint64_t>(object), &tagged, sizeof(tagged)) || (tagged & 1) == 0) return 0;
   return tagged - 1;
 }
 
-Napi::Value ProbeMachine(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), ProbeCapabilities(AddressOfNewObject(info.Env())));
+napi_value ProbeMachine(napi_env env, napi_callback_info) {
+  return Number(env, ProbeCapabilities(AddressOfNewObject(env)));
 }
 
-Napi::Value Publish(const Napi::CallbackInfo& info) {
-  bool published = false;
-  if (IsFloat64Array(info, 0)) {
-    const Napi::Float64Array array = info[0].As<Napi::Float64Array>();
-    double numbers[kIsolateNumbers];
-    for (size_t i = 0; i < kIsolateNumbers; i++) numbers[i] = i < array.ElementLength() ? array[i] : 0;
-    published = PublishIsolate(Of(info), numbers);
-  }
-  return Napi::Boolean::New(info.Env(), published);
+napi_value Publish(napi_env env, napi_callback_info info) {
+  const Doubles from = DoublesOf(env, FirstArgument(env, info));
+  if (from.data == nullptr) return Boolean(env, false);
+  double numbers[kIsolateNumbers];
+  for (size_t i = 0; i < kIsolateNumbers; i++) numbers[i] = i < from.length ? from.data[i] : 0;
+  return Boolean(env, PublishIsolate(Of(env), numbers));
 }
 
-Napi::Value Isolates(const Napi::CallbackInfo& info) {
-  const size_t rows = CopyIsolates(Of(info), nullptr, 0);
-  Napi::Float64Array array = Napi::Float64Array::New(info.Env(), rows * kIsolateNumbers);
-  // A worker may have come or gone in between: rows that are gone stay 0, whose thread id no worker has.
-  CopyIsolates(Of(info), array.Data(), rows);
+napi_value Isolates(napi_env env, napi_callback_info) {
+  const size_t rows = CopyIsolates(Of(env), nullptr, 0);
+  const size_t length = rows * kIsolateNumbers;
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  if (napi_create_arraybuffer(env, length * sizeof(double), &data, &buffer) != napi_ok) return nullptr;
+  napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array);
+  // A worker may have come or gone in between: rows that are gone stay 0, a thread id that no worker has.
+  CopyIsolates(Of(env), static_cast<double*>(data), rows);
   return array;
 }
 
 constexpr ExportRow kExports[] = {
     {"open", Open, "(onPass: () => void): boolean",
      "Starts the reader thread; `onPass` is called on this thread after each requested pass and keeps no process "
-     "alive. "
-     "False: another environment of this process owns it, or no thread could be started."},
+     "alive. False: another environment of this process owns it, or no thread could be started."},
     {"watch", Watch, "(paths: readonly string[]): void",
      "Text files that each quick part reads, at most 64 KiB of each."},
     {"request", Request, "(parts: number): void",
@@ -212,9 +283,10 @@ constexpr BitRow kProbes[] = {
     {"mallocInfoFound", kMallocInfoFound, "glibc serves malloc"},
 };
 
-Napi::Object Bits(Napi::Env env, const BitRow* rows, size_t count) {
-  Napi::Object object = Napi::Object::New(env);
-  for (size_t i = 0; i < count; i++) object.Set(rows[i].name, Napi::Number::New(env, rows[i].bit));
+napi_value Bits(napi_env env, const BitRow* rows, size_t count) {
+  napi_value object = nullptr;
+  napi_create_object(env, &object);
+  for (size_t i = 0; i < count; i++) napi_set_named_property(env, object, rows[i].name, Number(env, rows[i].bit));
   return object;
 }
 
@@ -224,30 +296,41 @@ void OnEnvironmentEnd(void* data) {
   CloseEnvironmentReader(self);
   RemoveIsolate(self);
   ProfileThreadEnds();
+  delete self;
 }
 
-Napi::Object Init(Napi::Env env, Napi::Object exports) {
+napi_value Init(napi_env env, napi_value exports) {
   Environment* self = new Environment;
-  env.SetInstanceData<Environment>(self);
-  napi_add_env_cleanup_hook(env, OnEnvironmentEnd, self);
+  if (napi_set_instance_data(env, self, nullptr, nullptr) != napi_ok ||
+      napi_add_env_cleanup_hook(env, OnEnvironmentEnd, self) != napi_ok) {
+    napi_set_instance_data(env, nullptr, nullptr, nullptr);
+    delete self;
+    return exports;
+  }
   DetectAllocator();
 
-  for (const Rows<ExportRow>& rows : {Rows<ExportRow>{kExports, std::size(kExports)}, ProfileExports()}) {
-    for (const ExportRow& row : rows) exports.Set(row.name, Napi::Function::New(env, row.call, row.name));
+  const Rows<ExportRow> own = {kExports, std::size(kExports)};
+  for (const Rows<ExportRow>& rows : {own, ProfileExports()}) {
+    for (const ExportRow& row : rows) {
+      napi_value function = nullptr;
+      napi_create_function(env, row.name, NAPI_AUTO_LENGTH, row.call, nullptr, &function);
+      napi_set_named_property(env, exports, row.name, function);
+    }
   }
-  Napi::Array fields = Napi::Array::New(env, kFieldCount);
-  for (size_t i = 0; i < kFieldCount; i++)
-    fields.Set(static_cast<uint32_t>(i), Napi::String::New(env, kFieldTable[i].name));
-  exports.Set("passFields", fields);
-  exports.Set("parts", Bits(env, kParts, std::size(kParts)));
-  exports.Set("probes", Bits(env, kProbes, std::size(kProbes)));
-  exports.Set("declaration",
-              Declaration({kExports, std::size(kExports)}, ProfileExports(), {kParts, std::size(kParts)}, {kProbes, std::size(kProbes)}));
+  napi_value fields = nullptr;
+  napi_create_array_with_length(env, kFieldCount, &fields);
+  for (uint32_t i = 0; i < kFieldCount; i++) napi_set_element(env, fields, i, Text(env, kFieldTable[i].name));
+  napi_set_named_property(env, exports, "passFields", fields);
+  napi_set_named_property(env, exports, "parts", Bits(env, kParts, std::size(kParts)));
+  napi_set_named_property(env, exports, "probes", Bits(env, kProbes, std::size(kProbes)));
+  const std::string declaration =
+      Declaration(own, ProfileExports(), {kParts, std::size(kParts)}, {kProbes, std::size(kProbes)});
+  napi_set_named_property(env, exports, "declaration", Text(env, declaration));
   return exports;
 }
 
 }  // namespace
 
-NODE_API_MODULE(extmem, Init)
+NAPI_MODULE_INIT() { return Init(env, exports); }
 
 }  // namespace extmem

@@ -139,9 +139,9 @@ bool CallMallocInfo(MallocInfo* info, double* call_us) {
   io.write = FeedParser;
   FILE* stream = fopencookie(&parser, "w", io);
   if (stream == nullptr) return false;
-  const double start_us = MonotonicUs();
+  const double start_cpu_us = ThreadCpuUs();
   const int failed = Get().malloc_info(0, stream);
-  *call_us = MonotonicUs() - start_us;
+  *call_us = ThreadCpuUs() - start_cpu_us;
   fclose(stream);
   *info = parser.Finish();
   return failed == 0 && info->complete;
@@ -149,9 +149,9 @@ bool CallMallocInfo(MallocInfo* info, double* call_us) {
 
 void ReadGlibc(AllocatorCounters* counters) {
   if (Get().mallinfo2 != nullptr) {
-    const double start_us = MonotonicUs();
+    const double start_cpu_us = ThreadCpuUs();
     const Mallinfo2 info = Get().mallinfo2();
-    counters->call_us = MonotonicUs() - start_us;
+    counters->call_us = ThreadCpuUs() - start_cpu_us;
     counters->in_use_bytes = static_cast<double>(info.uordblks + info.hblkhd);
     counters->system_bytes = static_cast<double>(info.arena + info.hblkhd);
     counters->mmapped_bytes = static_cast<double>(info.hblkhd);
@@ -190,7 +190,7 @@ bool HasMallocInfo() { return Get().malloc_info != nullptr; }
 
 AllocatorCounters ReadAllocator() {
   AllocatorCounters counters{NAN, NAN, NAN, NAN};
-  const double start_us = MonotonicUs();
+  const double start_cpu_us = ThreadCpuUs();
   switch (DetectAllocator()) {
     case AllocatorKind::kGlibc:
       ReadGlibc(&counters);
@@ -207,7 +207,7 @@ AllocatorCounters ReadAllocator() {
     case AllocatorKind::kUnknown:
       return counters;
   }
-  counters.call_us = MonotonicUs() - start_us;
+  counters.call_us = ThreadCpuUs() - start_cpu_us;
   return counters;
 }
 

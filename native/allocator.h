@@ -15,7 +15,7 @@ namespace extmem {
 enum class AllocatorKind : uint8_t { kUnknown, kGlibc, kJemalloc, kTcmalloc, kMimalloc };
 
 struct AllocatorCounters {
-  double call_us;  // the slowest call made
+  double call_us;  // CPU time of the slowest call made: being preempted says nothing of the next call
   double in_use_bytes;
   double system_bytes;
   double mmapped_bytes;

@@ -5,12 +5,16 @@
 namespace extmem {
 namespace {
 
-constexpr uint64_t kArenaAlignment = uint64_t{64} << 20;
+// Heaps of thread arenas are 64 MiB apart, with the tunable glibc.malloc.hugetlb=2 four huge pages.
+constexpr uint64_t kArenaAlignment = uint64_t{8} << 20;
+constexpr uint64_t kMaxArenaHeapBytes = uint64_t{64} << 20;
 constexpr uint64_t kMinMmappedChunkBytes = 64 * 1024;  // M_MMAP_THRESHOLD may be lowered, but hardly below
 constexpr uint64_t kChunkFlags = 7;
 constexpr uint64_t kPrevInUse = 1;
 constexpr uint64_t kIsMmapped = 2;
 constexpr uint64_t kMinChunkBytes = 32;
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kMaxStackBytes = 64 * kMiB;
 constexpr uint64_t kTcbWindowBytes = 16 * 1024;
 constexpr uint64_t kTidOffset = 0x2d0;
 constexpr uint64_t kAbseilMagic = 0x4c833e95;
@@ -25,20 +29,43 @@ struct Piece {
 
 uint64_t RoundUp(uint64_t value) { return (value + kPageBytes - 1) / kPageBytes * kPageBytes; }
 
-bool FindPthread(uint64_t start, uint64_t end, Memory& memory, bool* live) {
+// The address of a struct pthread in the last bytes of [start, end); 0 when there is none.
+uint64_t FindPthread(uint64_t start, uint64_t end, Memory& memory, bool* live) {
   uint64_t words[kTcbWindowBytes / sizeof(uint64_t)];
   const uint64_t bytes = std::min(end - start, kTcbWindowBytes);
   const uint64_t base = end - bytes;
-  if (!memory.Read(base, words, bytes)) return false;
+  if (!memory.Read(base, words, bytes)) return 0;
   const size_t count = bytes / sizeof(uint64_t);
   for (size_t i = 0; i + 2 < count; i += 2) {  // struct pthread is 64-byte aligned; 16 is on the safe side
     const uint64_t self = base + i * sizeof(uint64_t);
     if (words[i] != self || words[i + 2] != self) continue;
     const size_t tid = i + kTidOffset / sizeof(uint64_t);
     *live = tid<count&& static_cast<int32_t>(words[tid])> 0;
-    return true;
+    return self;
   }
-  return false;
+  return 0;
+}
+
+// Bytes of the thread stack that begins the mapping; 0 when none does.
+uint64_t StackBytes(const Vma& vma, Memory& memory, bool* live) {
+  if (vma.size() < kTcbWindowBytes) return 0;
+  if (FindPthread(vma.start, vma.end, memory, live) != 0) return vma.size();
+  // Before kernel 6.7 a stack has the flags of any other anonymous mapping, and may be merged with what lies above it.
+  // Its guard keeps its start: look where stacks of the usual sizes would end.
+  if (vma.has(kNoHugePage)) return 0;
+  const auto ends_at = [&](uint64_t size) -> uint64_t {
+    if (size >= vma.size()) return 0;
+    const uint64_t window = vma.start + size - 2 * kPageBytes;
+    const uint64_t self = FindPthread(window, vma.start + size, memory, live);
+    return self == 0 ? 0 : RoundUp(self) - vma.start;  // struct pthread is the top of the stack, and under a page
+  };
+  for (uint64_t size = kTcbWindowBytes; size < kMiB; size *= 2) {
+    if (const uint64_t bytes = ends_at(size)) return bytes;
+  }
+  for (uint64_t size = kMiB; size <= kMaxStackBytes; size += size < 16 * kMiB ? kMiB : 16 * kMiB) {
+    if (const uint64_t bytes = ends_at(size)) return bytes;
+  }
+  return 0;
 }
 
 // The scraps that ld.so maps before malloc exists: the static TLS block of the main thread, link maps, search paths.
@@ -46,7 +73,7 @@ bool IsLoaderScrap(uint64_t start, uint64_t end, const AnonymousContext& context
   if (end - start > kScrapBytes) return false;
   bool live = false;
   for (uint64_t at = end; at > start; at -= std::min(at - start, kTcbWindowBytes)) {
-    if (FindPthread(start, at, memory, &live)) return true;
+    if (FindPthread(start, at, memory, &live) != 0) return true;
   }
   uint64_t words[kPageWords];
   if (context.loader_end == 0 || !memory.Read(start, words, sizeof(words))) return false;
@@ -76,7 +103,7 @@ uint64_t ArenaHeapBytes(const uint64_t* page, uint64_t at, uint64_t end) {
   if (at % kArenaAlignment != 0) return 0;
   const uint64_t arena = page[0], size = page[2], writable = page[3];
   const bool arena_near_heap_start = arena != 0 && arena % kArenaAlignment < kPageBytes && arena % 16 == 0;
-  if (!arena_near_heap_start || size == 0 || size > writable || writable > kArenaAlignment) return 0;
+  if (!arena_near_heap_start || size == 0 || size > writable || writable > kMaxArenaHeapBytes) return 0;
   if (writable % kPageBytes != 0) return 0;
   return std::min(writable, end - at);
 }
@@ -84,7 +111,7 @@ uint64_t ArenaHeapBytes(const uint64_t* page, uint64_t at, uint64_t end) {
 uint64_t AbseilBytes(const uint64_t* page, uint64_t at, uint64_t end, Memory& memory) {
   uint64_t cursor = at;
   uint64_t block[2] = {page[0], page[1]};
-  for (size_t hops = 0; hops < kMaxMissesPerGap; hops++) {
+  for (size_t hops = 0; hops < kShallowMisses; hops++) {
     const uint64_t magic = block[1] ^ cursor;
     if ((magic != kAbseilMagic && magic != ~kAbseilMagic) || block[0] < kMinChunkBytes || block[0] > end - cursor)
       break;
@@ -171,30 +198,27 @@ SegmentBytes Whole(const Vma& vma, Owner owner) {
 SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Memory& memory) {
   // What cannot be read by anyone cannot be asked; it may be resident all the same (a guard that was once touched).
   if (vma.rss_kib == 0 || !vma.has(kRead)) return Whole(vma, Owner::kUnknown);
-  const bool may_be_stack = vma.has(kNoHugePage) || context.guard_below;
-  if (may_be_stack && vma.size() >= kTcbWindowBytes) {
-    bool live = false;
-    if (FindPthread(vma.start, vma.end, memory, &live)) {
-      SegmentBytes stack = Whole(vma, Owner::kStack);
-      stack.live_thread = live;
-      stack.cached_thread = !live;
-      return stack;
-    }
-    // MAP_STACK and a guard, but no pthread: a stack all the same (a fibre, or a thread that is just starting).
-    if (vma.has(kNoHugePage) && context.guard_below) return Whole(vma, Owner::kStack);
-  }
-
   Split split(vma, memory);
   uint64_t at = vma.start;
-  if (context.bss_end > at) {
+  bool live = false;
+  const bool may_be_stack = vma.has(kNoHugePage) || context.guard_below;
+  const uint64_t stack_bytes = may_be_stack ? StackBytes(vma, memory, &live) : 0;
+  if (stack_bytes > 0) {
+    split.Add(Owner::kStack, at, at + stack_bytes);
+    at += stack_bytes;
+  } else if (vma.has(kNoHugePage) && context.guard_below) {
+    // MAP_STACK and a guard, but no pthread: a stack all the same (a fibre, or a thread that is just starting).
+    return Whole(vma, Owner::kStack);
+  } else if (context.bss_end > at) {
     const uint64_t bss_end = std::min(context.bss_end, vma.end);
     split.Add(Owner::kBss, at, bss_end);
     at = bss_end;
   }
   uint64_t arena = 0;
+  uint64_t chunk_bytes = 0;
   uint64_t gap_start = at;
   size_t misses = 0;
-  while (at < vma.end && misses < kMaxMissesPerGap) {
+  while (at < vma.end && misses < context.misses_per_gap) {
     const Piece piece = *context.miss_budget > 0 || misses == 0 ? PieceAt(at, vma.end, memory) : Piece{};
     if (piece.size == 0) {
       misses++;
@@ -207,6 +231,7 @@ SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Mem
     }
     split.Add(piece.owner, at, at + piece.size);
     if (piece.arena != 0) arena = piece.arena;
+    if (piece.owner == Owner::kMmapped) chunk_bytes += piece.size;
     at += piece.size;
     gap_start = at;
     misses = 0;
@@ -217,6 +242,9 @@ SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Mem
   }
   SegmentBytes result = split.Finish();
   result.arena = arena;
+  result.chunk_bytes = chunk_bytes;
+  result.live_thread = stack_bytes > 0 && live;
+  result.cached_thread = stack_bytes > 0 && !live;
   return result;
 }
 

@@ -10,7 +10,8 @@ constexpr size_t kMaxFastChunks = 256;  // per arena; more are not looked at
 constexpr size_t kMaxArenas = 1024;
 constexpr uint64_t kChunkFlags = 7;
 constexpr uint64_t kPrevInUse = 1;
-constexpr uint64_t kHeapAlignment = uint64_t{64} << 20;
+constexpr uint64_t kHeapAlignment = uint64_t{8} << 20;  // the least, see anonymous.cc
+constexpr uint64_t kMaxHeapBytes = uint64_t{64} << 20;
 constexpr uint64_t kChunkHeaderBytes = 48;
 
 struct ArenaState {
@@ -80,7 +81,7 @@ uint64_t BytesJoiningTop(Memory& memory, const ArenaState& arena) {
     if ((chunk.size & kPrevInUse) == 0) {  // then the chunk below is free, and its size stands here
       Chunk below;
       const uint64_t size = chunk.previous_size;
-      if (size > kHeapAlignment || size > top || !memory.Read(top - size, &below, sizeof(below))) break;
+      if (size > kMaxHeapBytes || size > top || !memory.Read(top - size, &below, sizeof(below))) break;
       if ((below.size & ~kChunkFlags) != size) break;
       top -= size;
       if (size >= kPageBytes + kChunkHeaderBytes) joined += size - kPageBytes;

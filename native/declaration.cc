@@ -19,8 +19,8 @@ std::string Bits(const char* name, Rows<BitRow> rows) {
 
 std::string Declaration(Rows<ExportRow> exports, Rows<ExportRow> profile, Rows<BitRow> parts, Rows<BitRow> probes) {
   std::string text =
-      "// Generated from the tables in native/addon.cc, native/profile_exports.cc and native/fields.h by scripts/binding-types.mjs. Do not "
-      "edit.\n\n"
+      "// Generated from the tables in native/addon.cc, native/profile_exports.cc and native/fields.h by "
+      "scripts/binding-types.mjs. Do not edit.\n\n"
       "/** Names of the numbers that `read()` copies, by what they mean; NaN is unknown. */\n"
       "export interface PassNumbers {\n";
   for (const FieldRow& row : kFieldTable) text += Doc("  ", row.doc) + "  readonly " + row.name + ": number;\n";

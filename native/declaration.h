@@ -2,7 +2,7 @@
 #ifndef EXTMEM_NATIVE_DECLARATION_H_
 #define EXTMEM_NATIVE_DECLARATION_H_
 
-#include <napi.h>
+#include <node_api.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace extmem {
 
 struct ExportRow {
   const char* name;
-  Napi::Value (*call)(const Napi::CallbackInfo&);
+  napi_callback call;
   const char* signature;
   const char* doc;
 };

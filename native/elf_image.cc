@@ -22,7 +22,7 @@ bool Matches(const LoadedObject& object, uint32_t index, const char* name) {
   return object.versions == nullptr || (object.versions[index] & kHidden) == 0;
 }
 
-const ElfW(Sym)* FindByGnuHash(const LoadedObject& object, const char* name) {
+const ElfW(Sym) * FindByGnuHash(const LoadedObject& object, const char* name) {
   uint32_t hash = 5381;
   for (const char* at = name; *at != '\0'; at++) hash = hash * 33 + static_cast<uint8_t>(*at);
   const uint32_t buckets = object.gnu_hash[0];
@@ -42,7 +42,7 @@ const ElfW(Sym)* FindByGnuHash(const LoadedObject& object, const char* name) {
   }
 }
 
-const ElfW(Sym)* FindByOldHash(const LoadedObject& object, const char* name) {
+const ElfW(Sym) * FindByOldHash(const LoadedObject& object, const char* name) {
   const uint32_t symbols = object.hash[1];
   if (!object.Contains(reinterpret_cast<uintptr_t>(object.symbols + symbols) - 1)) return nullptr;
   for (uint32_t index = 1; index < symbols; index++) {
@@ -98,18 +98,41 @@ bool ParseObject(const dl_phdr_info& info, LoadedObject* object) {
   for (size_t i = 0; i < dynamic_count && dynamic[i].d_tag != DT_NULL; i++) {
     const uintptr_t value = dynamic[i].d_un.d_ptr;
     switch (dynamic[i].d_tag) {
-      case DT_SYMTAB: object->symbols = Pointer<ElfW(Sym)>(*object, value); break;
-      case DT_STRTAB: object->strings = Pointer<char>(*object, value); break;
-      case DT_STRSZ: object->strings_bytes = value; break;
-      case DT_GNU_HASH: object->gnu_hash = Pointer<uint32_t>(*object, value); break;
-      case DT_HASH: object->hash = Pointer<uint32_t>(*object, value); break;
-      case DT_VERSYM: object->versions = Pointer<ElfW(Versym)>(*object, value); break;
-      case DT_JMPREL: relocation[0] = value; break;
-      case DT_PLTRELSZ: relocation_bytes[0] = value; break;
-      case DT_RELA: relocation[1] = value; break;
-      case DT_RELASZ: relocation_bytes[1] = value; break;
-      case DT_PLTREL: has_addends = value == DT_RELA; break;
-      default: break;
+      case DT_SYMTAB:
+        object->symbols = Pointer<ElfW(Sym)>(*object, value);
+        break;
+      case DT_STRTAB:
+        object->strings = Pointer<char>(*object, value);
+        break;
+      case DT_STRSZ:
+        object->strings_bytes = value;
+        break;
+      case DT_GNU_HASH:
+        object->gnu_hash = Pointer<uint32_t>(*object, value);
+        break;
+      case DT_HASH:
+        object->hash = Pointer<uint32_t>(*object, value);
+        break;
+      case DT_VERSYM:
+        object->versions = Pointer<ElfW(Versym)>(*object, value);
+        break;
+      case DT_JMPREL:
+        relocation[0] = value;
+        break;
+      case DT_PLTRELSZ:
+        relocation_bytes[0] = value;
+        break;
+      case DT_RELA:
+        relocation[1] = value;
+        break;
+      case DT_RELASZ:
+        relocation_bytes[1] = value;
+        break;
+      case DT_PLTREL:
+        has_addends = value == DT_RELA;
+        break;
+      default:
+        break;
     }
   }
   if (object->symbols == nullptr || object->strings == nullptr || !has_addends) return false;
@@ -126,7 +149,7 @@ bool ParseObject(const dl_phdr_info& info, LoadedObject* object) {
   return true;
 }
 
-const ElfW(Sym)* FindDefined(const LoadedObject& object, const char* name) {
+const ElfW(Sym) * FindDefined(const LoadedObject& object, const char* name) {
   if (object.gnu_hash != nullptr) return FindByGnuHash(object, name);
   return object.hash != nullptr ? FindByOldHash(object, name) : nullptr;
 }

@@ -17,13 +17,13 @@ struct LoadedObject {
   uintptr_t base;
   uintptr_t low, high;              // span of the loaded segments
   uintptr_t relro_low, relro_high;  // read-only after relocation; equal when there is none
-  const ElfW(Sym)* symbols;
+  const ElfW(Sym) * symbols;
   const char* strings;
   size_t strings_bytes;
-  const uint32_t* gnu_hash;  // may be null
-  const uint32_t* hash;      // may be null
-  const ElfW(Versym)* versions;  // may be null
-  const ElfW(Rela)* relocations[2];  // of the procedure linkage table; of data
+  const uint32_t* gnu_hash;           // may be null
+  const uint32_t* hash;               // may be null
+  const ElfW(Versym) * versions;      // may be null
+  const ElfW(Rela) * relocations[2];  // of the procedure linkage table; of data
   size_t relocation_count[2];
 
   bool Contains(uintptr_t address) const { return address >= low && address < high; }
@@ -36,7 +36,7 @@ bool ParseObject(const dl_phdr_info& info, LoadedObject* object);
 
 // The definition of `name` in this object: default version, non-zero size and value. Null when it has none. The rule
 // of the non-zero size skips the entries by which an executable lends its own call stubs as addresses of functions.
-const ElfW(Sym)* FindDefined(const LoadedObject& object, const char* name);
+const ElfW(Sym) * FindDefined(const LoadedObject& object, const char* name);
 
 // The first definition in load order, as the loader would bind it; null when there is none. Takes the loader's lock:
 // never from a hook.

@@ -60,7 +60,7 @@ constexpr uint32_t kAllParts = kQuick | kLedger | kAllocator | kReclaimable;
   X(ledgerTruncated, kLedger, "1 when smaps ended early or had more mappings than the table holds, else 0")       \
   X(ledgerPeekFailures, kLedger, "reads of our own memory that were refused or raced with an munmap")             \
   X(mallocAtMs, kAllocator, "when the counters were read, same clock")                                            \
-  X(mallocCallUs, kAllocator, "wall time of the slowest call into the allocator; it holds the arena lock")        \
+  X(mallocCallUs, kAllocator, "CPU time of the slowest call into the allocator; it holds the arena lock")         \
   X(mallocInUseBytes, kAllocator, "handed out and not freed, by the allocator's own account (virtual)")           \
   X(mallocSystemBytes, kAllocator, "held from the system, by the allocator's own account (virtual)")              \
   X(mallocMmappedCountBytes, kAllocator, "of which in mmapped chunks (glibc: hblkhd)")                            \

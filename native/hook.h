@@ -20,13 +20,13 @@ struct V8Isolate;
 // All that a hook knows of its thread. Trivially destructible, because allocations of thread-exit handlers still come
 // through here, and in initial-exec storage, of which all addons of a process share 1.6 KB: keep it within 64 bytes.
 struct Thread {
-  Sampler sampler;           // 24 bytes
-  uintptr_t new_frame;       // frame of the operator new that is running, 0 = none
-  uintptr_t stack_high;      // end of this thread's stack; 0 = not known yet, 1 = cannot be known
-  uintptr_t stack_low;       // addresses from here up to stack_high were found readable
-  V8Isolate* isolate;        // null unless this thread runs JavaScript that was registered
-  uint32_t id;               // kernel thread id, 0 = not asked yet
-  bool busy;                 // inside the profiler: leave everything alone
+  Sampler sampler;       // 24 bytes
+  uintptr_t new_frame;   // frame of the operator new that is running, 0 = none
+  uintptr_t stack_high;  // end of this thread's stack; 0 = not known yet, 1 = cannot be known
+  uintptr_t stack_low;   // addresses from here up to stack_high were found readable
+  V8Isolate* isolate;    // null unless this thread runs JavaScript that was registered
+  uint32_t id;           // kernel thread id, 0 = not asked yet
+  bool busy;             // inside the profiler: leave everything alone
 };
 static_assert(sizeof(Thread) <= 64, "static thread-local storage is scarce");
 
@@ -53,25 +53,25 @@ constexpr size_t kReservationBytes = size_t{4} << 30;
 
 enum class HookStatus : uint32_t {
   kInstalled,
-  kUnsupported,        // not this C library or this platform
-  kOriginalsDiffer,    // two ways to find the real malloc disagree
-  kIndirect,           // the real malloc is chosen by a resolver function
-  kForeign,            // the executable's slots hold functions of somebody else; see HookReport.foreign
-  kProtected,          // the system refuses to make the slots writable
+  kUnsupported,      // not this C library or this platform
+  kOriginalsDiffer,  // two ways to find the real malloc disagree
+  kIndirect,         // the real malloc is chosen by a resolver function
+  kForeign,          // the executable's slots hold functions of somebody else; see HookReport.foreign
+  kProtected,        // the system refuses to make the slots writable
   kNoMemory,
-  kRunning,            // by another environment of this process
+  kRunning,  // by another environment of this process
 };
 
 struct HookReport {
-  uint32_t objects;           // looked at
-  uint32_t patched_objects;   // at least one slot rewritten
-  uint32_t slots;             // rewritten now
-  uint32_t refused_slots;     // the system refused to make them writable
-  uint32_t foreign_slots;     // hold a function that is neither the original nor ours: left alone
+  uint32_t objects;          // looked at
+  uint32_t patched_objects;  // at least one slot rewritten
+  uint32_t slots;            // rewritten now
+  uint32_t refused_slots;    // the system refused to make them writable
+  uint32_t foreign_slots;    // hold a function that is neither the original nor ours: left alone
   uint32_t unreadable_objects;
-  uint32_t dropped_slots;     // no room to remember the old value: left alone
-  uint32_t skipped_objects;   // the C library, the loader and the allocator
-  uintptr_t foreign;          // one address found in a foreign slot of the executable, or 0
+  uint32_t dropped_slots;    // no room to remember the old value: left alone
+  uint32_t skipped_objects;  // the C library, the loader and the allocator
+  uintptr_t foreign;         // one address found in a foreign slot of the executable, or 0
 };
 
 // Rewrites the slots of all loaded objects: first those of the functions that free, then those that allocate, so that

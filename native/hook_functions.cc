@@ -18,23 +18,23 @@ thread_local Thread t_thread __attribute__((tls_model("initial-exec")));
 HookObserver g_observer;
 
 // The originals by name. They are set before the first slot is rewritten and never change afterwards.
-#define EXTMEM_ORIGINALS(X)                                                                             \
-  X(malloc, void*, (size_t))                                                                            \
-  X(calloc, void*, (size_t, size_t))                                                                    \
-  X(realloc, void*, (void*, size_t))                                                                    \
-  X(reallocarray, void*, (void*, size_t, size_t))                                                       \
-  X(free, void, (void*))                                                                                \
-  X(free_sized, void, (void*, size_t))                                                                  \
-  X(free_aligned_sized, void, (void*, size_t, size_t))                                                  \
-  X(posix_memalign, int, (void**, size_t, size_t))                                                      \
-  X(aligned_alloc, void*, (size_t, size_t))                                                             \
-  X(memalign, void*, (size_t, size_t))                                                                  \
-  X(valloc, void*, (size_t))                                                                            \
-  X(pvalloc, void*, (size_t))                                                                           \
-  X(mmap, void*, (void*, size_t, int, int, int, off_t))                                                 \
-  X(mmap64, void*, (void*, size_t, int, int, int, off_t))                                               \
-  X(munmap, int, (void*, size_t))                                                                       \
-  X(mremap, void*, (void*, size_t, size_t, int, void*))                                                 \
+#define EXTMEM_ORIGINALS(X)                               \
+  X(malloc, void*, (size_t))                              \
+  X(calloc, void*, (size_t, size_t))                      \
+  X(realloc, void*, (void*, size_t))                      \
+  X(reallocarray, void*, (void*, size_t, size_t))         \
+  X(free, void, (void*))                                  \
+  X(free_sized, void, (void*, size_t))                    \
+  X(free_aligned_sized, void, (void*, size_t, size_t))    \
+  X(posix_memalign, int, (void**, size_t, size_t))        \
+  X(aligned_alloc, void*, (size_t, size_t))               \
+  X(memalign, void*, (size_t, size_t))                    \
+  X(valloc, void*, (size_t))                              \
+  X(pvalloc, void*, (size_t))                             \
+  X(mmap, void*, (void*, size_t, int, int, int, off_t))   \
+  X(mmap64, void*, (void*, size_t, int, int, int, off_t)) \
+  X(munmap, int, (void*, size_t))                         \
+  X(mremap, void*, (void*, size_t, size_t, int, void*))   \
   X(mprotect, int, (void*, size_t, int))
 #define EXTMEM_DECLARE(name, result, arguments) result(*original_##name) arguments;
 EXTMEM_ORIGINALS(EXTMEM_DECLARE)
@@ -97,8 +97,8 @@ void HookFreeAlignedSized(void* block, size_t alignment, size_t size) {
 template <typename Original>
 inline __attribute__((always_inline)) void* Reallocate(void* old, size_t size, void* frame, Original original) {
   LiveEntry entry;
-  bool tracked = old != nullptr && __builtin_expect(MaybeLive(old), 0) &&
-                 LiveTake(reinterpret_cast<uintptr_t>(old), &entry);
+  bool tracked =
+      old != nullptr && __builtin_expect(MaybeLive(old), 0) && LiveTake(reinterpret_cast<uintptr_t>(old), &entry);
   void* block = original();
   if (__builtin_expect(tracked, 0)) {
     int saved = errno;
@@ -181,7 +181,7 @@ void HookDelete(void* block, uintptr_t second, uintptr_t third) {
 
 void Mapped(void* start, size_t length, int protection, int flags, void* frame) {
   const bool counts = start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && (flags & MAP_FIXED) == 0 &&
-                protection != PROT_NONE && (flags & MAP_STACK) == 0;
+                      protection != PROT_NONE && (flags & MAP_STACK) == 0;
   if (counts) g_observer.mapped(&t_thread, start, length, FrameOf(frame));
 }
 
@@ -244,13 +244,17 @@ void* Address(Function* function) {
   return reinterpret_cast<void*>(function);
 }
 
-#define EXTMEM_PLAIN(name, kind, hook) \
-  {#name, HookKind::kind, Address(hook), nullptr, reinterpret_cast<void**>(&original_##name)}
-#define EXTMEM_NEW(name, form)                                                    \
-  {name, HookKind::kNew, Address(HookNew<form>), Address(HookNewDirect<form>), \
-   reinterpret_cast<void**>(&original_new[form])}
+#define EXTMEM_PLAIN(name, kind, hook)                                                          \
+  {                                                                                             \
+#name, HookKind::kind, Address(hook), nullptr, reinterpret_cast < void**>(&original_##name) \
+  }
+#define EXTMEM_NEW(name, form)                                                  \
+  {                                                                             \
+    name, HookKind::kNew, Address(HookNew<form>), Address(HookNewDirect<form>), \
+        reinterpret_cast<void**>(&original_new[form])                           \
+  }
 #define EXTMEM_DELETE(name, form) \
-  {name, HookKind::kDelete, Address(HookDelete<form>), nullptr, reinterpret_cast<void**>(&original_delete[form])}
+  { name, HookKind::kDelete, Address(HookDelete<form>), nullptr, reinterpret_cast<void**>(&original_delete[form]) }
 
 }  // namespace
 

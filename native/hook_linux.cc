@@ -4,14 +4,13 @@
 // non-relocatable executable lends out as the function's address, or a lazy-binding stub of its own object. Anything
 // else belongs to somebody else and is left alone. The old value is kept per slot, and the page gets its former
 // protection back.
-#include <cstring>
-
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstring>
 
 #include "arena.h"
 #include "elf_image.h"
@@ -40,9 +39,9 @@ constexpr size_t kMaxFunctions = 64;
 Slot* g_slots = nullptr;
 size_t g_slot_count = 0;
 HookReport g_report;
-uintptr_t g_stubs[kMaxFunctions];      // the executable's stub for each function, or 0
+uintptr_t g_stubs[kMaxFunctions];  // the executable's stub for each function, or 0
 uintptr_t g_libc = 0, g_loader = 0, g_vdso = 0, g_allocator = 0;
-bool g_new_is_direct = false;          // operator new is part of the allocator
+bool g_new_is_direct = false;  // operator new is part of the allocator
 uint64_t g_adds = 0;
 bool g_look_again = false;
 
@@ -98,10 +97,14 @@ bool IsOurHook(uintptr_t value) {
 // Which kinds of functions are rewritten in which object, in this order.
 bool Wanted(HookKind kind, bool executable) {
   switch (kind) {
-    case HookKind::kDelete: return g_new_is_direct;
-    case HookKind::kMap: return !executable;
-    case HookKind::kInvalidate: return executable;
-    default: return true;
+    case HookKind::kDelete:
+      return g_new_is_direct;
+    case HookKind::kMap:
+      return !executable;
+    case HookKind::kInvalidate:
+      return executable;
+    default:
+      return true;
   }
 }
 
@@ -134,8 +137,8 @@ void ForEachSlot(const LoadedObject& object, bool executable, Visit visit) {
 }
 
 bool Skipped(const LoadedObject& object) {
-  return object.Contains(g_libc) || object.Contains(g_loader) ||
-         object.Contains(g_vdso) || object.Contains(g_allocator);
+  return object.Contains(g_libc) || object.Contains(g_loader) || object.Contains(g_vdso) ||
+         object.Contains(g_allocator);
 }
 
 // Precondition: there is room.
@@ -167,7 +170,7 @@ int ScanObject(dl_phdr_info* info, size_t, void* data) {
     return 0;
   }
   if (executable) {
-    ForEachSlot(object, true, [&](size_t f, uint32_t, const ElfW(Sym)& symbol, std::atomic<uintptr_t>*) {
+    ForEachSlot(object, true, [&](size_t f, uint32_t, const ElfW(Sym) & symbol, std::atomic<uintptr_t>*) {
       if (symbol.st_shndx == SHN_UNDEF && symbol.st_value != 0) g_stubs[f] = object.base + symbol.st_value;
     });
   }
@@ -176,40 +179,40 @@ int ScanObject(dl_phdr_info* info, size_t, void* data) {
   // Our own code allocates unseen, but its libraries are seen allocating for it, so its frees are followed too.
   const int rounds = object.Contains(Self()) ? 1 : 2;
   for (int round = 0; round < rounds; round++) {
-    ForEachSlot(object, executable, [&](size_t f, uint32_t type, const ElfW(Sym)& symbol,
-                                        std::atomic<uintptr_t>* place) {
-      const HookedFunction& function = kHookedFunctions[f];
-      const bool releases = function.kind == HookKind::kRelease || function.kind == HookKind::kDelete;
-      if (releases != (round == 0) || *function.original == nullptr) return;
-      const uintptr_t value = place->load(std::memory_order_relaxed);
-      if (IsOurHook(value)) {
-        patched = true;
-        g_report.slots++;
-        return;
-      }
-      if (value == 0) return;  // an optional function that is absent: its address is tested
-      // Not bound yet: the slot leads back into its own object, yet not to a definition there.
-      const bool defined_here = symbol.st_shndx != SHN_UNDEF && value == object.base + symbol.st_value;
-      const bool lazy = type == kCallSlot && object.Contains(value) && !defined_here;
-      const bool expected =
-          value == reinterpret_cast<uintptr_t>(*function.original) || (g_stubs[f] != 0 && value == g_stubs[f]) || lazy;
-      if (!expected) {
-        g_report.foreign_slots++;
-        const bool essential = function.kind == HookKind::kRelease || function.kind == HookKind::kAllocate;
-        if (executable && essential && g_report.foreign == 0) g_report.foreign = value;
-        return;
-      }
-      void* hook = function.kind == HookKind::kNew && g_new_is_direct ? function.direct_hook : function.hook;
-      if (g_slot_count == kMaxSlots) {
-        g_report.dropped_slots++;
-      } else if (!scan->opener.Write(object, place, reinterpret_cast<uintptr_t>(hook))) {
-        g_report.refused_slots++;
-      } else {
-        Remember(place, value, reinterpret_cast<uintptr_t>(hook));
-        patched = true;
-        g_report.slots++;
-      }
-    });
+    ForEachSlot(
+        object, executable, [&](size_t f, uint32_t type, const ElfW(Sym) & symbol, std::atomic<uintptr_t> * place) {
+          const HookedFunction& function = kHookedFunctions[f];
+          const bool releases = function.kind == HookKind::kRelease || function.kind == HookKind::kDelete;
+          if (releases != (round == 0) || *function.original == nullptr) return;
+          const uintptr_t value = place->load(std::memory_order_relaxed);
+          if (IsOurHook(value)) {
+            patched = true;
+            g_report.slots++;
+            return;
+          }
+          if (value == 0) return;  // an optional function that is absent: its address is tested
+          // Not bound yet: the slot leads back into its own object, yet not to a definition there.
+          const bool defined_here = symbol.st_shndx != SHN_UNDEF && value == object.base + symbol.st_value;
+          const bool lazy = type == kCallSlot && object.Contains(value) && !defined_here;
+          const bool expected = value == reinterpret_cast<uintptr_t>(*function.original) ||
+                                (g_stubs[f] != 0 && value == g_stubs[f]) || lazy;
+          if (!expected) {
+            g_report.foreign_slots++;
+            const bool essential = function.kind == HookKind::kRelease || function.kind == HookKind::kAllocate;
+            if (executable && essential && g_report.foreign == 0) g_report.foreign = value;
+            return;
+          }
+          void* hook = function.kind == HookKind::kNew && g_new_is_direct ? function.direct_hook : function.hook;
+          if (g_slot_count == kMaxSlots) {
+            g_report.dropped_slots++;
+          } else if (!scan->opener.Write(object, place, reinterpret_cast<uintptr_t>(hook))) {
+            g_report.refused_slots++;
+          } else {
+            Remember(place, value, reinterpret_cast<uintptr_t>(hook));
+            patched = true;
+            g_report.slots++;
+          }
+        });
   }
   if (patched) g_report.patched_objects++;
   return 0;

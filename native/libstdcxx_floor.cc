@@ -5,6 +5,7 @@
 
 namespace std {
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the name is what the headers call.
 [[noreturn]] __attribute__((visibility("hidden"))) void __throw_bad_array_new_length() { abort(); }
 
 }  // namespace std

@@ -55,8 +55,7 @@ void FilterAdd(uintptr_t address) {
 void FilterRemove(uintptr_t address) {
   std::atomic<uint8_t>& cell = g_live_filter[LiveHash(address)];
   uint8_t value = cell.load(std::memory_order_relaxed);
-  while (value != UINT8_MAX && value != 0 &&
-         !cell.compare_exchange_weak(value, value - 1, std::memory_order_relaxed)) {
+  while (value != UINT8_MAX && value != 0 && !cell.compare_exchange_weak(value, value - 1, std::memory_order_relaxed)) {
   }
 }
 
@@ -119,8 +118,8 @@ void AddFreed(Totals* totals, const Weight& weight) {
 
 StackTotals Read(const Totals& totals) {
   auto get = [](const std::atomic<int64_t>& value) { return value.load(std::memory_order_relaxed); };
-  return {get(totals.allocated_bytes),    get(totals.allocated_count_256), get(totals.freed_bytes),
-          get(totals.freed_count_256),    get(totals.live_variance_kib2),  get(totals.samples),
+  return {get(totals.allocated_bytes), get(totals.allocated_count_256), get(totals.freed_bytes),
+          get(totals.freed_count_256), get(totals.live_variance_kib2),  get(totals.samples),
           get(totals.live_samples)};
 }
 

@@ -16,15 +16,15 @@ namespace extmem {
 
 // 65,536 entries: at 512 KiB between samples about 32 GiB of live memory before the first one is refused.
 constexpr uint32_t kLiveSlots = 1u << 16;
-constexpr uint32_t kBucketSlots = 8;   // the addresses of a bucket share one cache line
+constexpr uint32_t kBucketSlots = 8;  // the addresses of a bucket share one cache line
 constexpr uint32_t kMaxStacks = 1u << 13;
 
 struct LiveEntry {
   uint64_t size_bytes;
   uint64_t mean_bytes;  // R in force, see sampler.h
   uint32_t stack;
-  uint32_t seconds;     // monotonic clock at the allocation
-  uint32_t thread;      // kernel thread id
+  uint32_t seconds;  // monotonic clock at the allocation
+  uint32_t thread;   // kernel thread id
 };
 
 struct LiveCounters {

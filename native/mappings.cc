@@ -12,8 +12,8 @@ namespace {
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kWasmPageBytes = 64 * 1024;
 constexpr uint64_t kMaxResizableReservation = 4 * kGiB;
-// Pages that may be looked at in vain in one pass: some 20 ms at worst, whatever the number of unknown mappings.
-constexpr size_t kMissBudget = 16384;
+// Pages that may be looked at in vain in one pass: some 50 ms at worst, whatever the number of unknown mappings.
+constexpr size_t kMissBudget = 32768;
 // Reservations of V8 that look like a resizable buffer but are tables of its own (external pointers, code pointers,
 // dispatch entries). From V8 13 on a large one begins with a read-only segment, and its middle may be given back.
 constexpr uint64_t kV8SmallTableBytes = 512 * 1024;
@@ -95,7 +95,8 @@ class Classifier {
 
   void V8(size_t i) {
     const Vma& vma = vmas_[i];
-    if (vma.has(kRead) && !vma.has(kWrite) && !vma.has(kExec)) table_end_ = vma.start + kV8LargeTableBytes;
+    // The read-only segment is never touched, unlike V8's read-only heap pages.
+    if (vma.rss_kib == 0 && vma.has(kRead) && !vma.has(kWrite)) table_end_ = vma.start + kV8LargeTableBytes;
     if (vma.rss_kib == 0) return;
     if (vma.has(kExec)) return Add(Leaf::kV8Code, vma.rss_bytes());
     // The rest of a page whose header was seen: V8 may seal or discard the middle of one.
@@ -146,7 +147,7 @@ class Classifier {
     if (!vma.has(kWrite) || vma.size() < kWasmPageBytes) return false;
     const uint64_t end = vmas_[i + 1].end;
     const uint64_t reservation = end - vma.start;
-    if (reservation >= kMaxResizableReservation || end == table_end_) return false;
+    if (reservation >= kMaxResizableReservation || vma.start < table_end_) return false;
     return reservation != kV8SmallTableBytes && reservation != kV8LargeTableBytes;
   }
 
@@ -180,6 +181,7 @@ class Classifier {
     context.guard_below = below != nullptr && IsReserved(*below) && !below->has(kDontFork);
     context.loader_start = loader_.start;
     context.loader_end = loader_.end;
+    context.misses_per_gap = options_.deep ? kDeepMisses : kShallowMisses;
     context.miss_budget = &miss_budget_;
     Add(SplitAnonymous(vma, context, memory_));
   }
@@ -194,6 +196,7 @@ class Classifier {
     Add(Leaf::kStacks, bytes(Owner::kStack));
     Add(Leaf::kRuntime, bytes(Owner::kRuntime));
     Add(Leaf::kUnattributed, bytes(Owner::kUnknown));
+    ledger_->chunk_bytes += segments.chunk_bytes;
     if (segments.arena != 0) ledger_->any_arena = segments.arena;
     ledger_->live_stacks += segments.live_thread;
     ledger_->cached_stacks += segments.cached_thread;

@@ -49,7 +49,8 @@ struct Ledger {
   uint64_t malloc_mmapped_bytes = 0;
   uint64_t live_stacks = 0;
   uint64_t cached_stacks = 0;
-  uint64_t any_arena = 0;  // address of some malloc_state; 0 when no thread arena was seen
+  uint64_t chunk_bytes = 0;  // virtual size of the mmapped chunks found; glibc counts the same as hblkhd
+  uint64_t any_arena = 0;    // address of some malloc_state; 0 when no thread arena was seen
 };
 
 struct Range {
@@ -58,6 +59,8 @@ struct Range {
 };
 
 struct ClassifyOptions {
+  // Search further for mmapped chunks: for when fewer were found than the allocator says there are.
+  bool deep = false;
   const Range* own = nullptr;  // workspaces of ours
   size_t own_count = 0;
   // Preloaded jemalloc and mimalloc map with MAP_NORESERVE. When the mapping that holds a block fresh from malloc shows

@@ -10,8 +10,8 @@ namespace extmem {
 struct MapLine {
   uintptr_t start, end;
   uintptr_t offset;
-  uint64_t inode;   // 0 = anonymous
-  int protection;   // PROT_*
+  uint64_t inode;  // 0 = anonymous
+  int protection;  // PROT_*
 };
 
 class MemoryMap {

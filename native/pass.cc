@@ -23,6 +23,10 @@ enum class Outcome { kComplete, kTruncated, kUnreadable, kStopped };
 // Some thread arena of glibc, once a ledger has seen one: the way into the ring of arenas, which are never freed.
 std::atomic<uint64_t> g_any_arena{0};
 
+// Bytes in mmapped chunks by the last mallinfo2. The ledger searches further when it finds much less.
+std::atomic<uint64_t> g_chunk_bytes{0};
+constexpr uint64_t kChunkSlackBytes = 1 << 20;
+
 // Text flows through a fixed buffer into the table: the text of 56 000 mappings is 40 MB and is never held.
 Outcome ReadSmaps(Workspace& workspace, const std::atomic<bool>& stop, SmapsParser* parser) {
   const int fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
@@ -67,6 +71,11 @@ bool RunLedger(Workspace& workspace, const std::atomic<bool>& stop, double* numb
   OwnMemory memory(workspace.pagemap(), workspace.pagemap_words());
   Ledger ledger;
   ClassifyMappings(workspace.table(), parser.count(), options, memory, &ledger);
+  if (ledger.chunk_bytes + kChunkSlackBytes < g_chunk_bytes.load()) {
+    options.deep = true;
+    ledger = Ledger{};
+    ClassifyMappings(workspace.table(), parser.count(), options, memory, &ledger);
+  }
   if (ledger.any_arena != 0) g_any_arena.store(ledger.any_arena);
   // Mappings that found no room in the table are resident all the same.
   ledger.rss_bytes += parser.overflow_rss_bytes();
@@ -115,6 +124,7 @@ void RunAllocator(double* numbers) {
   numbers[k_mallocInUseBytes] = counters.in_use_bytes;
   numbers[k_mallocSystemBytes] = counters.system_bytes;
   numbers[k_mallocMmappedCountBytes] = counters.mmapped_bytes;
+  if (counters.mmapped_bytes >= 0) g_chunk_bytes.store(static_cast<uint64_t>(counters.mmapped_bytes));
   numbers[k_mallocAtMs] = std::floor(MonotonicUs() / 1e3);
 }
 
@@ -133,8 +143,8 @@ bool RunParts(uint32_t parts, Workspace& workspace, const std::atomic<bool>& sto
     if ((kFieldTable[i].part & parts) != 0) numbers[i] = NAN;
   }
   if ((parts & kQuick) != 0) RunQuick(workspace, numbers);
-  if ((parts & kLedger) != 0 && !RunLedger(workspace, stop, numbers)) return false;
   if ((parts & kAllocator) != 0) RunAllocator(numbers);
+  if ((parts & kLedger) != 0 && !RunLedger(workspace, stop, numbers)) return false;
   if ((parts & kReclaimable) != 0) RunReclaimable(workspace, numbers);
   return true;
 }

@@ -209,7 +209,8 @@ void ProfileUnregisterThread() { StackUnregisterThread(ThisThread()); }
 uint32_t ProfileCapture() {
   Thread* thread = ThisThread();
   thread->busy = true;
-  const uint32_t stack = CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), kMaxDepth, false);
+  const uint32_t stack =
+      CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), kMaxDepth, false);
   thread->busy = false;
   return stack;
 }

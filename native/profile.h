@@ -1,7 +1,7 @@
 // The native profiler: hooks, sampling, stacks and the table of live samples put together.
 //
-// One per process. Start, Stop, Rescan and SetRate may be called by any environment, not from hooks. A forked child inherits the
-// hooks, but samples nothing.
+// One per process. Start, Stop, Rescan and SetRate may be called by any environment, not from hooks. A forked child
+// inherits the hooks, but samples nothing.
 #ifndef EXTMEM_NATIVE_PROFILE_H_
 #define EXTMEM_NATIVE_PROFILE_H_
 

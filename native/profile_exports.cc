@@ -1,6 +1,7 @@
 // The profiler's share of the binding. Numbers out; ids, not pointers; text only for names that come from the program.
 #include "profile_exports.h"
 
+#include <cstring>
 #include <iterator>
 #include <string>
 #include <utility>
@@ -14,66 +15,103 @@
 namespace extmem {
 namespace {
 
-double NumberAt(const Napi::CallbackInfo& info, size_t index) {
-  return info.Length() > index && info[index].IsNumber() ? info[index].As<Napi::Number>().DoubleValue() : 0;
+// A failed call leaves a null value that further calls refuse in turn (see addon.cc).
+double ArgumentAt(napi_env env, napi_callback_info info, size_t index) {
+  size_t count = 4;
+  napi_value arguments[4] = {};
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
+  double number = 0;
+  if (index < count && arguments[index] != nullptr) napi_get_value_double(env, arguments[index], &number);
+  return number;
 }
 
-uint32_t IdAt(const Napi::CallbackInfo& info, const InternTable& table) {
-  const double id = NumberAt(info, 0);
+// 0 unless the first argument is a number that the table has given out.
+uint32_t IdAt(napi_env env, napi_callback_info info, const InternTable& table) {
+  const double id = ArgumentAt(env, info, 0);
   return id >= 1 && id < table.count() ? static_cast<uint32_t>(id) : 0;
 }
 
-Napi::Float64Array Numbers(Napi::Env env, const double* values, size_t count) {
-  Napi::Float64Array array = Napi::Float64Array::New(env, count);
-  for (size_t i = 0; i < count; i++) array[i] = values[i];
+napi_value Number(napi_env env, double value) {
+  napi_value result = nullptr;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
+napi_value Text(napi_env env, const char* text, size_t length) {
+  napi_value result = nullptr;
+  napi_create_string_utf8(env, text, length, &result);
+  return result;
+}
+
+napi_value Null(napi_env env) {
+  napi_value result = nullptr;
+  napi_get_null(env, &result);
+  return result;
+}
+
+napi_value Undefined(napi_env env) {
+  napi_value result = nullptr;
+  napi_get_undefined(env, &result);
+  return result;
+}
+
+napi_value Numbers(napi_env env, const double* values, size_t count) {
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  if (napi_create_arraybuffer(env, count * sizeof(double), &data, &buffer) != napi_ok) return nullptr;
+  if (count != 0) memcpy(data, values, count * sizeof(double));
+  napi_create_typedarray(env, napi_float64_array, count, buffer, 0, &array);
   return array;
 }
 
-Napi::Value Start(const Napi::CallbackInfo& info) {
+napi_value Start(napi_env env, napi_callback_info info) {
   ProfileOptions options;
-  options.mean_bytes = static_cast<uint64_t>(NumberAt(info, 0));
-  options.max_samples_per_second = static_cast<uint32_t>(NumberAt(info, 1));
-  options.depth = static_cast<uint32_t>(NumberAt(info, 2));
-  options.seed = static_cast<uint64_t>(NumberAt(info, 3));
-  return Napi::Number::New(info.Env(), static_cast<double>(ProfileStart(options)));
+  options.mean_bytes = static_cast<uint64_t>(ArgumentAt(env, info, 0));
+  options.max_samples_per_second = static_cast<uint32_t>(ArgumentAt(env, info, 1));
+  options.depth = static_cast<uint32_t>(ArgumentAt(env, info, 2));
+  options.seed = static_cast<uint64_t>(ArgumentAt(env, info, 3));
+  return Number(env, static_cast<double>(ProfileStart(options)));
 }
 
-Napi::Value Stop(const Napi::CallbackInfo& info) {
+napi_value Stop(napi_env env, napi_callback_info) {
   ProfileStop();
-  return info.Env().Undefined();
+  return Undefined(env);
 }
 
-Napi::Value UnregisterThread(const Napi::CallbackInfo& info) {
-  ProfileUnregisterThread();
-  return info.Env().Undefined();
+napi_value SetRate(napi_env env, napi_callback_info info) {
+  ProfileSetRate(static_cast<uint64_t>(ArgumentAt(env, info, 0)));
+  return Undefined(env);
 }
 
-Napi::Value SetRate(const Napi::CallbackInfo& info) {
-  ProfileSetRate(static_cast<uint64_t>(NumberAt(info, 0)));
-  return info.Env().Undefined();
+napi_value Rescan(napi_env env, napi_callback_info) {
+  napi_value result = nullptr;
+  napi_get_boolean(env, ProfileRescan(), &result);
+  return result;
 }
 
-Napi::Value Rescan(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), ProfileRescan()); }
-
-Napi::Value RegisterThread(const Napi::CallbackInfo& info) {
+napi_value RegisterThread(napi_env env, napi_callback_info) {
   const char* missing = StackLoadLayout();
   const bool known = ProfileRegisterThread();
-  const bool decodes = ThisThread()->isolate != nullptr;
-  if (decodes) return info.Env().Null();
-  return Napi::String::New(info.Env(), missing != nullptr ? missing : known ? "code ranges" : "stack bounds");
+  if (ThisThread()->isolate != nullptr) return Null(env);
+  const char* text = missing != nullptr ? missing : known ? "code ranges" : "stack bounds";
+  return Text(env, text, NAPI_AUTO_LENGTH);
 }
 
-Napi::Value SetLevel(const Napi::CallbackInfo& info) {
-  const double level = NumberAt(info, 0);
+napi_value UnregisterThread(napi_env env, napi_callback_info) {
+  ProfileUnregisterThread();
+  return Undefined(env);
+}
+
+napi_value SetLevel(napi_env env, napi_callback_info info) {
+  const double level = ArgumentAt(env, info, 0);
   StackSetLevel(level >= 2 ? StackLevel::kLines : level >= 1 ? StackLevel::kNames : StackLevel::kNative);
-  return info.Env().Undefined();
+  return Undefined(env);
 }
 
-Napi::Value Capture(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), ProfileCapture());
-}
+napi_value Capture(napi_env env, napi_callback_info) { return Number(env, ProfileCapture()); }
 
-Napi::Value Counters(const Napi::CallbackInfo& info) {
+napi_value Counters(napi_env env, napi_callback_info) {
   const LiveCounters live = LiveCount();
   const StackTotals sum = LiveSum();
   const StackCounters stacks = StackCount();
@@ -112,10 +150,10 @@ Napi::Value Counters(const Napi::CallbackInfo& info) {
       static_cast<double>(maps.ranges),
       static_cast<double>(maps.refused),
   };
-  return Numbers(info.Env(), values, std::size(values));
+  return Numbers(env, values, std::size(values));
 }
 
-Napi::Value Totals(const Napi::CallbackInfo& info) {
+napi_value Totals(napi_env env, napi_callback_info) {
   constexpr size_t kRow = 9;
   const uint32_t count = Stacks().count();
   std::vector<uint32_t> oldest(count);
@@ -137,98 +175,125 @@ Napi::Value Totals(const Napi::CallbackInfo& info) {
     };
     rows.insert(rows.end(), row, row + kRow);
   }
-  return Numbers(info.Env(), rows.data(), rows.size());
+  return Numbers(env, rows.data(), rows.size());
 }
 
-Napi::Value StackOf(const Napi::CallbackInfo& info) {
-  const uint32_t id = IdAt(info, Stacks());
+napi_value StackOf(napi_env env, napi_callback_info info) {
+  const uint32_t id = IdAt(env, info, Stacks());
   const uint32_t length = id == 0 ? 0 : Stacks().Length(id) / sizeof(uint32_t);
-  Napi::Float64Array array = Napi::Float64Array::New(info.Env(), length);
-  if (id == 0) return array;
-  const uint32_t* frames = static_cast<const uint32_t*>(Stacks().Bytes(id));
-  for (uint32_t i = 0; i < length; i++) array[i] = frames[i];
-  return array;
+  const uint32_t* frames = id == 0 ? nullptr : static_cast<const uint32_t*>(Stacks().Bytes(id));
+  double numbers[kMaxDepth];
+  for (uint32_t i = 0; i < length; i++) numbers[i] = frames[i];
+  return Numbers(env, numbers, length);
 }
 
-Napi::Value StringOf(Napi::Env env, uint32_t id) {
-  if (id == 0) return Napi::String::New(env, "");
-  return Napi::String::New(env, static_cast<const char*>(StackStrings().Bytes(id)), StackStrings().Length(id));
+napi_value StringOf(napi_env env, uint32_t id) {
+  if (id == 0) return Text(env, "", 0);
+  return Text(env, static_cast<const char*>(StackStrings().Bytes(id)), StackStrings().Length(id));
 }
 
-Napi::Value FrameOf(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  const uint32_t id = IdAt(info, StackFrames());
-  if (id == 0) return env.Null();
+napi_value FrameOf(napi_env env, napi_callback_info info) {
+  const uint32_t id = IdAt(env, info, StackFrames());
+  if (id == 0) return Null(env);
   const FrameRecord& frame = *static_cast<const FrameRecord*>(StackFrames().Bytes(id));
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("kind", Napi::Number::New(env, static_cast<double>(frame.kind)));
-  object.Set("pc", Napi::Number::New(env, static_cast<double>(frame.pc)));
-  object.Set("generation", Napi::Number::New(env, frame.generation));
-  object.Set("name", StringOf(env, frame.name));
-  object.Set("script", StringOf(env, frame.script));
-  object.Set("line", Napi::Number::New(env, frame.line));
-  object.Set("column", Napi::Number::New(env, frame.column));
+  napi_value object = nullptr;
+  napi_create_object(env, &object);
+  const struct {
+    const char* name;
+    napi_value value;
+  } fields[] = {
+      {"kind", Number(env, static_cast<double>(frame.kind))},
+      {"pc", Number(env, static_cast<double>(frame.pc))},
+      {"generation", Number(env, frame.generation)},
+      {"name", StringOf(env, frame.name)},
+      {"script", StringOf(env, frame.script)},
+      {"line", Number(env, frame.line)},
+      {"column", Number(env, frame.column)},
+  };
+  for (const auto& field : fields) napi_set_named_property(env, object, field.name, field.value);
   return object;
 }
 
 // Symbol tables are read on a thread of the pool; the promise resolves to rows of [module, name, offset].
-class SymbolWorker : public Napi::AsyncWorker {
- public:
-  SymbolWorker(Napi::Env env, std::vector<Address> addresses)
-      : Napi::AsyncWorker(env, "extmem"), deferred_(env), modules_(KnownModules()), addresses_(std::move(addresses)) {}
-  Napi::Promise Promise() const { return deferred_.Promise(); }
-
-  void Execute() override { symbols_ = Symbolize(modules_, addresses_); }
-
-  void OnOK() override {
-    Napi::Env env = Env();
-    Napi::Array rows = Napi::Array::New(env, symbols_.size());
-    for (size_t i = 0; i < symbols_.size(); i++) {
-      Napi::Array row = Napi::Array::New(env, 3);
-      row.Set(0u, Napi::String::New(env, symbols_[i].module));
-      row.Set(1u, Napi::String::New(env, symbols_[i].name));
-      row.Set(2u, Napi::Number::New(env, static_cast<double>(symbols_[i].offset)));
-      rows.Set(static_cast<uint32_t>(i), row);
-    }
-    deferred_.Resolve(rows);
-  }
-
- private:
-  Napi::Promise::Deferred deferred_;
-  std::vector<Module> modules_;
-  std::vector<Address> addresses_;
-  std::vector<Symbol> symbols_;
+struct SymbolWork {
+  napi_async_work work;
+  napi_deferred deferred;
+  std::vector<Module> modules;
+  std::vector<Address> addresses;
+  std::vector<Symbol> symbols;
 };
 
-Napi::Value Symbols(const Napi::CallbackInfo& info) {
-  std::vector<Address> addresses;
-  if (info.Length() > 0 && info[0].IsTypedArray()) {
-    const Napi::Float64Array pairs = info[0].As<Napi::Float64Array>();
-    for (size_t i = 0; i + 1 < pairs.ElementLength(); i += 2) {
-      addresses.push_back({static_cast<uint64_t>(pairs[i]), static_cast<uint32_t>(pairs[i + 1])});
-    }
-  }
-  SymbolWorker* worker = new SymbolWorker(info.Env(), std::move(addresses));  // deletes itself
-  worker->Queue();
-  return worker->Promise();
+void RunSymbols(napi_env, void* data) {
+  SymbolWork* self = static_cast<SymbolWork*>(data);
+  self->symbols = Symbolize(self->modules, self->addresses);
 }
 
-Napi::Value ForeignModule(const Napi::CallbackInfo& info) {
+void FinishSymbols(napi_env env, napi_status, void* data) {
+  SymbolWork* self = static_cast<SymbolWork*>(data);
+  napi_value rows = nullptr;
+  napi_create_array_with_length(env, self->symbols.size(), &rows);
+  for (uint32_t i = 0; i < self->symbols.size(); i++) {
+    const Symbol& symbol = self->symbols[i];
+    napi_value row = nullptr;
+    napi_create_array_with_length(env, 3, &row);
+    napi_set_element(env, row, 0, Text(env, symbol.module.data(), symbol.module.size()));
+    napi_set_element(env, row, 1, Text(env, symbol.name.data(), symbol.name.size()));
+    napi_set_element(env, row, 2, Number(env, static_cast<double>(symbol.offset)));
+    napi_set_element(env, rows, i, row);
+  }
+  napi_resolve_deferred(env, self->deferred, rows);
+  napi_delete_async_work(env, self->work);
+  delete self;
+}
+
+std::vector<Address> AddressesOf(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value argument = nullptr;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  napi_typedarray_type type = napi_uint8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  std::vector<Address> addresses;
+  if (argument == nullptr ||
+      napi_get_typedarray_info(env, argument, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_float64_array) {
+    return addresses;
+  }
+  const double* pairs = static_cast<const double*>(data);
+  for (size_t i = 0; i + 1 < length; i += 2) {
+    addresses.push_back({static_cast<uint64_t>(pairs[i]), static_cast<uint32_t>(pairs[i + 1])});
+  }
+  return addresses;
+}
+
+napi_value Symbols(napi_env env, napi_callback_info info) {
+  napi_value promise = nullptr;
+  napi_deferred deferred = nullptr;
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) return nullptr;
+  SymbolWork* self = new SymbolWork{nullptr, deferred, KnownModules(), AddressesOf(env, info), {}};
+  const bool queued = napi_create_async_work(env, nullptr, Text(env, "extmem", NAPI_AUTO_LENGTH), RunSymbols,
+                                             FinishSymbols, self, &self->work) == napi_ok &&
+                      napi_queue_async_work(env, self->work) == napi_ok;
+  if (!queued) delete self;
+  return promise;
+}
+
+napi_value ForeignModule(napi_env env, napi_callback_info) {
   const uintptr_t address = HookCoverage().foreign;
   NoteModules(StackGeneration());
   for (const Module& module : KnownModules()) {
-    if (address >= module.low && address < module.high) return Napi::String::New(info.Env(), module.path);
+    if (address >= module.low && address < module.high) return Text(env, module.path.data(), module.path.size());
   }
-  return info.Env().Null();
+  return Null(env);
 }
 
 constexpr ExportRow kRows[] = {
-    {"profileStart", Start,
-     "(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): number",
+    {"profileStart", Start, "(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): number",
      "Intercepts the allocator and samples. 0: installed; else why not, see lib/profile.ts. `seed` 0 is random."},
     {"profileStop", Stop, "(): void", "Restores what was intercepted and forgets the live samples."},
     {"profileRate", SetRate, "(meanBytes: number): void", "Mean bytes between samples, from now on; 0 pauses."},
-    {"profileRescan", Rescan, "(): boolean", "Follows objects that were loaded or unloaded since. True: there were some."},
+    {"profileRescan", Rescan, "(): boolean",
+     "Follows objects that were loaded or unloaded since. True: there were some."},
     {"profileRegister", RegisterThread, "(): string | null",
      "Lets JavaScript frames of this thread be decoded. Null: they can be; else what is missing."},
     {"profileUnregister", UnregisterThread, "(): void", "From now on only native frames of this thread are shown."},

@@ -4,7 +4,8 @@
 // allocation of S bytes is sampled when a point falls into it, so with probability p = 1 - exp(-S/R), independently of
 // every other allocation. A sample stands for S/p bytes and 1/p allocations. Sums of these are unbiased for any mix of
 // sizes, also when R changes, because the R of the gap is kept with the sample.
-//   R = 512 KiB:  S = 64 B -> p = 0.000122, stands for 512.03 KiB;  S = 512 KiB -> p = 0.632, 810 KiB;  S >= 2.5 MiB -> 1.
+//   R = 512 KiB:  S = 64 B -> p = 0.000122, stands for 512.03 KiB;  S = 512 KiB -> p = 0.632, 810 KiB;  S >= 2.5 MiB
+//   -> 1.
 // Allocations of at least kExactMeans * R are all recorded (p = 1) and take no part in the countdown. To notice them by
 // the countdown alone it may never exceed that size: a longer gap is cut there and continued by a fresh draw, which
 // changes nothing, since an exponential has no memory.
@@ -28,7 +29,7 @@ inline double InclusionProbability(uint64_t size, uint64_t mean) {
 // What one sample adds to the totals. Pure, so that a free subtracts exactly what its allocation added.
 struct Weight {
   int64_t bytes;
-  int64_t count_256;     // allocations, in 1/256
+  int64_t count_256;      // allocations, in 1/256
   int64_t variance_kib2;  // Horvitz-Thompson: (S/p)^2 (1 - p), in KiB^2
 };
 

@@ -132,7 +132,8 @@ uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, uint32_t* ids, uin
   }
   const uint32_t group = static_cast<uint32_t>(value);
   const uint32_t* members = static_cast<const uint32_t*>(g_groups.Bytes(group));
-  for (uint32_t i = 0; i < g_groups.Length(group) / sizeof(uint32_t) && count < kMaxDepth; i++) ids[count++] = members[i];
+  for (uint32_t i = 0; i < g_groups.Length(group) / sizeof(uint32_t) && count < kMaxDepth; i++)
+    ids[count++] = members[i];
   return count;
 }
 

@@ -27,10 +27,10 @@ enum class StackLevel : uint32_t { kNative, kNames, kLines };
 
 // Interned byte for byte, so it has no padding.
 struct FrameRecord {
-  uint64_t pc;          // return address; 0 for JavaScript
-  uint32_t name;        // in StackStrings(), 0 = none
-  uint32_t script;      // likewise
-  int32_t line;         // from 1, 0 = unknown
+  uint64_t pc;      // return address; 0 for JavaScript
+  uint32_t name;    // in StackStrings(), 0 = none
+  uint32_t script;  // likewise
+  int32_t line;     // from 1, 0 = unknown
   int32_t column;
   FrameKind kind;
   uint32_t generation;  // how many objects had been unloaded when the pc was seen

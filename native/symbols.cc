@@ -48,8 +48,8 @@ class SymbolFile {
   SymbolFile& operator=(const SymbolFile&) = delete;
 
   size_t count() const { return count_; }
-  const ElfW(Sym)& symbol(size_t index) const { return symbols_[index]; }
-  const char* name(const ElfW(Sym)& symbol) const {
+  const ElfW(Sym) & symbol(size_t index) const { return symbols_[index]; }
+  const char* name(const ElfW(Sym) & symbol) const {
     return symbol.st_name < strings_size_ ? strings_ + symbol.st_name : "";
   }
   // The file may have been replaced since it was loaded: its first bytes must be those in memory.
@@ -90,7 +90,7 @@ class SymbolFile {
 
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
-  const ElfW(Sym)* symbols_ = nullptr;
+  const ElfW(Sym) * symbols_ = nullptr;
   const char* strings_ = nullptr;
   uint64_t strings_size_ = 0;
   size_t count_ = 0;
@@ -128,8 +128,9 @@ void SymbolizeModule(const Module& module, const std::vector<std::pair<uint64_t,
     if (symbol.st_shndx == SHN_UNDEF || symbol.st_size == 0 || (type != STT_FUNC && type != STT_NOTYPE)) continue;
     const uint64_t start = module.base + symbol.st_value;
     const uint64_t end = start + symbol.st_size;
-    auto at = std::lower_bound(wanted.begin(), wanted.end(), start,
-                               [](const std::pair<uint64_t, Symbol*>& item, uint64_t value) { return item.first < value; });
+    auto at =
+        std::lower_bound(wanted.begin(), wanted.end(), start,
+                         [](const std::pair<uint64_t, Symbol*>& item, uint64_t value) { return item.first < value; });
     for (; at != wanted.end() && at->first < end; ++at) {
       if (!at->second->name.empty()) continue;  // an alias
       at->second->name = Demangled(file.name(symbol));

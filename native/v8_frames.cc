@@ -118,7 +118,8 @@ uintptr_t RunningBytecode(const V8Layout& v8, uintptr_t shared, uintptr_t fp) {
 int32_t BaselineOffset(const V8Layout& v8, const CodeObject& code, uintptr_t bytecode, uintptr_t pc) {
   const uint8_t* table;
   size_t table_length;
-  if (v8.bytecode_sizes == nullptr || !Bytes(v8, Field(code.object, v8.code.positions), &table, &table_length)) return -1;
+  if (v8.bytecode_sizes == nullptr || !Bytes(v8, Field(code.object, v8.code.positions), &table, &table_length))
+    return -1;
   const int32_t length = SmallIntegerField(bytecode, v8.bytecode.length);
   const uintptr_t first = bytecode - 1 + static_cast<uintptr_t>(v8.bytecode.data);
   if (length <= 0 || !Readable(first, static_cast<size_t>(length))) return -1;
@@ -144,7 +145,8 @@ int32_t BaselineOffset(const V8Layout& v8, const CodeObject& code, uintptr_t byt
 }
 
 // Optimised code: the entry names a position and, when that lies in an inlined function, where that was inlined.
-int DecodeOptimized(const V8Layout& v8, uintptr_t code, uint64_t entry, uintptr_t shared, ScriptFrame* frames, int max) {
+int DecodeOptimized(const V8Layout& v8, uintptr_t code, uint64_t entry, uintptr_t shared, ScriptFrame* frames,
+                    int max) {
   const uintptr_t deopt = Field(code, v8.code.deopt_data);
   uintptr_t literals = 0, rows = 0;
   int32_t inlined = 0;

@@ -79,8 +79,9 @@ bool Flatten(const V8Layout& v8, uintptr_t string, FlatString* flat) {
         continue;
       case kCons:
         // Flat when the second part is empty.
-        if (uint32_t second; !ReadAt(Field(string, v8.string.chars + 8) - 1 + static_cast<uintptr_t>(v8.string.length),
-                                     &second) || second != 0) {
+        if (uint32_t second;
+            !ReadAt(Field(string, v8.string.chars + 8) - 1 + static_cast<uintptr_t>(v8.string.length), &second) ||
+            second != 0) {
           return false;
         }
         string = Field(string, v8.string.chars);
@@ -190,7 +191,8 @@ uintptr_t ScriptOf(const V8Layout& v8, uintptr_t shared) {
 
 bool LineOf(const V8Layout& v8, uintptr_t script, int32_t position, int32_t* line, int32_t* column) {
   FlatString text;
-  if (position < 0 || !Flatten(v8, Field(script, v8.script.source), &text) || text.length > kMaxSourceChars) return false;
+  if (position < 0 || !Flatten(v8, Field(script, v8.script.source), &text) || text.length > kMaxSourceChars)
+    return false;
   const uint32_t at = static_cast<uint32_t>(position);
   if (at > text.length || !Readable(text.chars, text.length * (text.one_byte ? 1u : 2u))) return false;
   uint32_t line_start;

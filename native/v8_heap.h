@@ -16,7 +16,9 @@ inline bool IsSmallInteger(uintptr_t word) { return (word & 1) == 0; }
 inline int32_t SmallInteger(uintptr_t word) { return static_cast<int32_t>(static_cast<int64_t>(word) >> 32); }
 
 // The word at `offset` of an object; 0 when it cannot be read.
-inline uintptr_t Field(uintptr_t object, int32_t offset) { return ReadWord(object - 1 + static_cast<uintptr_t>(offset)); }
+inline uintptr_t Field(uintptr_t object, int32_t offset) {
+  return ReadWord(object - 1 + static_cast<uintptr_t>(offset));
+}
 inline int32_t SmallIntegerField(uintptr_t object, int32_t offset) { return SmallInteger(Field(object, offset)); }
 
 // Instance type, or -1: not an object, or one that is being moved by the collector at this moment.

@@ -19,7 +19,11 @@ const headers = ['native', 'test/native'].flatMap((folder) =>
 const fixtures = readdirSync(join(root, 'test/fixtures/smaps')).map((name) => join('test/fixtures/smaps', name));
 
 const variants = [
-  { name: 'asan', sanitize: 'address,undefined', tests: ['smaps', 'malloc_info', 'mappings', 'arena_top', 'reader', 'tables'] },
+  {
+    name: 'asan',
+    sanitize: 'address,undefined',
+    tests: ['smaps', 'malloc_info', 'mappings', 'arena_top', 'own_memory', 'reader', 'tables'],
+  },
   { name: 'tsan', sanitize: 'thread', tests: ['reader', 'tables'] },
 ];
 

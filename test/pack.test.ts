@@ -8,16 +8,17 @@ import { type Ended, nodes, root, run } from './plain.js';
 /** What official Node 20 to 26 themselves need; a binary that needs more does not load on older systems. */
 const newestGlibc = [2, 28] as const;
 
+let directory = '';
+let tarball = '';
+
 t.before(async () => {
   directory = mkdtempSync(join(tmpdir(), 'extmem-'));
   const packed = await succeed('npm', ['pack', '--ignore-scripts', '--pack-destination', directory], root);
-  const tarball = packed.stdout.trim().split('\n').at(-1) ?? '';
+  tarball = join(directory, packed.stdout.trim().split('\n').at(-1) ?? '');
   await succeed('npm', ['init', '--yes'], directory);
-  await succeed('npm', ['install', '--ignore-scripts', '--prefer-offline', `./${tarball}`], directory);
+  await succeed('npm', ['install', '--ignore-scripts', '--prefer-offline', tarball], directory);
 });
 t.after(() => rmSync(directory, { recursive: true }));
-
-let directory = '';
 
 async function succeed(command: string, args: readonly string[], cwd: string): Promise<Ended> {
   const ended = await run(command, args, { cwd });
@@ -48,7 +49,7 @@ for (const node of nodes) {
     const lines = started.stderr.trimEnd().split('\n');
     const first = (JSON.parse(lines[0] ?? 'null') as Line).extmem;
     t.equal(first.kind, 'start');
-    t.equal(first.capabilities['addon'], true);
+    t.equal(first.capabilities.addon, true);
 
     const preloaded = await run(node.path, ['--require', 'extmem/register', '-e', '0'], { cwd: directory });
     t.match(preloaded.stderr, /"kind":"start"/);
@@ -63,6 +64,19 @@ t.test('npx extmem doctor', async (t) => {
   const doctor = await run('npx', ['extmem', 'doctor'], { cwd: directory });
   t.equal(doctor.code, 0, doctor.stderr);
   t.match(doctor.stdout, /ledger/);
+});
+
+t.test('types and entry points resolve for CommonJS, ESM and bundlers', async (t) => {
+  const types = await run(join(root, 'node_modules', '.bin', 'attw'), [
+    tarball,
+    '--profile',
+    'node16',
+    '--format',
+    'ascii',
+  ]);
+  t.equal(types.code, 0, types.stdout);
+  const manifest = await run(join(root, 'node_modules', '.bin', 'publint'), ['--strict', tarball]);
+  t.equal(manifest.code, 0, manifest.stdout);
 });
 
 t.test('the binary needs no newer glibc than Node itself', (t) => {

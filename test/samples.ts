@@ -43,6 +43,7 @@ export function sampleWith(leaves: Partial<LeafBytes>): Sample {
       systemBytes: leafBytes.malloc,
       retainedBytes: 0,
       reclaimableBytes: 0,
+      reclaimableAgeMs: 1,
       untouchedBytes: 0,
       buffersBytes: 0,
       nativeBytes: [0, leafBytes.malloc],

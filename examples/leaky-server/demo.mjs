@@ -12,14 +12,15 @@ import ledgerText from '../../dist/ledger-text.js';
 const folder = import.meta.dirname;
 const register = createRequire(import.meta.url).resolve('extmem/register');
 const MiB = 1024 * 1024;
-const settleMs = 1500;
-/** Requests per second: as many as it takes for each leak to show within seconds. */
-const requestsPerSecond = { history: 800, listeners: 800, timers: 800, buffers: 15, zlib: 60, addon: 150 };
+const settleMs = 1200;
+const color = process.stdout.isTTY === true;
+/** Requests per second: as many as it takes for each leak to show within seconds. Those that make garbage come last. */
+const requestsPerSecond = { addon: 150, zlib: 100, buffers: 15, history: 800, listeners: 800, timers: 800 };
 const body = JSON.stringify({ user: 'ada', roles: Array.from({ length: 300 }, (_, i) => `role-${i}`) });
 
-/** Where growth can hide. The first three are what process.memoryUsage() could have told as well. */
+/** Where growth can hide. They do not overlap. */
 const accounts = {
-  'JavaScript heap': (sample) => sample.ledger.leafBytes.v8Heap,
+  'JavaScript heap': (sample) => sample.v8.heapPhysicalBytes,
   'Buffers (malloc)': (sample) => sample.external.arrayBuffersBytes,
   'native, declared to V8 (malloc)': (sample) => sample.external.declaredByAddonsBytes,
   'native, known to nobody (malloc)': (sample) =>
@@ -59,9 +60,9 @@ function follow(file) {
     const lines = rest.split('\n');
     rest = lines.pop();
     for (const line of lines) {
-      const record = JSON.parse(line).extmem;
+      const { time, extmem: record } = JSON.parse(line);
       if (record.kind !== 'sample') continue;
-      console.log(ledgerText.formatRow(record, samples.at(-1) ?? null));
+      console.log(ledgerText.formatRow(record, samples.at(-1) ?? null, time, color));
       samples.push(record);
     }
   }, 100);
@@ -89,7 +90,7 @@ function load(url, habit, seconds) {
 function growth(first, last) {
   const rows = Object.entries(accounts).map(([name, read]) => ({ name, bytes: read(last) - read(first) }));
   rows.sort((a, b) => b.bytes - a.bytes);
-  return { rssBytes: last.ledger.rssBytes - first.ledger.rssBytes, largest: rows[0] };
+  return { rssBytes: last.rssBytes - first.rssBytes, largest: rows[0] };
 }
 
 async function run(habits, secondsPerRoute) {
@@ -100,7 +101,7 @@ async function run(habits, secondsPerRoute) {
     await new Promise((resolve) => setTimeout(resolve, settleMs));
     return following.samples.at(-1);
   };
-  console.log(`\n${habits}.js\n${ledgerText.formatHeader()}`);
+  console.log(`\n${habits}.js\n${ledgerText.formatHeader(color)}`);
   for (const habit of Object.keys(requestsPerSecond)) await load(url, habit, 1); // Compiles and fills pools.
   const results = {};
   let before = await newest();

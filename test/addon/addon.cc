@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <node_api.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -103,6 +105,22 @@ napi_value FreeEvery(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// freeScattered(n): the same blocks in random order, so that a walk along the allocator's lists misses the cache.
+napi_value FreeScattered(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  std::vector<void*>& blocks = Hoarded();
+  std::vector<void*> doomed;
+  for (size_t i = 0; i < blocks.size(); i += arguments.Size(0)) {
+    doomed.push_back(blocks[i]);
+    blocks[i] = nullptr;
+  }
+  for (size_t left = doomed.size(); left > 0; --left) {
+    std::swap(doomed[NextRandom() % left], doomed[left - 1]);
+    free(doomed[left - 1]);
+  }
+  return nullptr;
+}
+
 // freeButLast(n): all but the n youngest remembered blocks, which pin the top of the heap.
 napi_value FreeButLast(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
@@ -122,16 +140,20 @@ napi_value ChurnThreads(napi_env env, napi_callback_info info) {
   const size_t block_bytes = arguments.Size(2);
   const size_t keep_every = arguments.Size(3);
   std::vector<std::thread> threads;
+  pthread_barrier_t all_allocated;
+  pthread_barrier_init(&all_allocated, nullptr, static_cast<unsigned>(arguments.Size(0)));
   for (size_t i = 0; i < arguments.Size(0); ++i) {
-    threads.emplace_back([=] {
+    threads.emplace_back([=, &all_allocated] {
       std::vector<void*> blocks(bytes_each / block_bytes);
       for (void*& block : blocks) block = AllocateTouched(block_bytes);
+      pthread_barrier_wait(&all_allocated);
       for (size_t k = 0; k < blocks.size(); ++k) {
         if (keep_every == 0 || k % keep_every != 0) free(blocks[k]);
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
+  pthread_barrier_destroy(&all_allocated);
   return nullptr;
 }
 
@@ -223,6 +245,7 @@ constexpr struct {
     {"leak", Leak},
     {"hoard", Hoard},
     {"freeEvery", FreeEvery},
+    {"freeScattered", FreeScattered},
     {"freeButLast", FreeButLast},
     {"churnThreads", ChurnThreads},
     {"mapAnonymous", MapAnonymous},

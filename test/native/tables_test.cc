@@ -78,7 +78,8 @@ void TestMissedFreeIsCounted() {
   LiveInsert(0x5000, {10, 1, 2, 1, 1});
   LiveInsert(0x5000, {30, 1, 2, 2, 1});
   CHECK(LiveCount().overwritten == before.overwritten + 1);
-  CHECK(LiveTotals(2).allocated_bytes - LiveTotals(2).freed_bytes - (totals.allocated_bytes - totals.freed_bytes) == 30);
+  CHECK(LiveTotals(2).allocated_bytes - LiveTotals(2).freed_bytes - (totals.allocated_bytes - totals.freed_bytes) ==
+        30);
   LiveEntry entry;
   CHECK(LiveTake(0x5000, &entry) && entry.size_bytes == 30);
   LivePutBack(0x5000, entry);

@@ -40,7 +40,7 @@ class Private {
     return Buffer.alloc(5000).length + this.#held;
   }
   static {
-    this.made = Buffer.alloc(100);
+    Private.made = Buffer.alloc(100);
   }
 }
 function* generate() {
@@ -74,9 +74,9 @@ async function round(i) {
   Reflect.construct(Private, []);
   new Proxy({}, { get: () => Buffer.alloc(2000) }).any;
   [1].forEach(
-    function () {
+    (() => {
       Buffer.alloc(3000);
-    }.bind(null),
+    }).bind(null),
   );
   await later();
   if (i % 10 === 0) recurse(0);

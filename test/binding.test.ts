@@ -1,0 +1,107 @@
+/** The native binding as it is: its declaration, its numbers, and that it survives how programs use and leave it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Binding, PassField } from '../lib/binding.js';
+import { nodes, root, run } from './plain.js';
+
+const addon = join(root, 'build', 'Release', 'extmem.node');
+const lifecycle = join(__dirname, 'native', 'lifecycle.cjs');
+
+function load(): Binding {
+  return require(addon) as Binding;
+}
+
+function pass(binding: Binding, parts: number): Record<PassField, number> {
+  const into = new Float64Array(binding.passFields.length);
+  binding.run(parts);
+  binding.read(into);
+  return Object.fromEntries(binding.passFields.map((name, i) => [name, into[i]])) as Record<PassField, number>;
+}
+
+t.test('the declaration is what the addon says it is', (t) => {
+  const written = readFileSync(join(root, 'lib', 'binding.d.ts'), 'utf8');
+  t.equal(written, load().declaration, 'lib/binding.d.ts is stale: run node scripts/binding-types.mjs');
+  const declared = [...written.matchAll(/^ {2}readonly (\w+): number;$/gm)].map(([, name]) => name);
+  t.same(declared, load().passFields);
+  t.end();
+});
+
+t.test('the declaration names every property', (t) => {
+  const binding = load();
+  for (const name of Object.keys(binding)) t.match(binding.declaration, new RegExp(`^  (readonly )?${name}[:(]`, 'm'));
+  t.end();
+});
+
+t.test('a part fills its fields and no others', (t) => {
+  const binding = load();
+  const quick = pass(binding, binding.parts.quick);
+  t.ok(quick.rssBytes > 0);
+  t.ok(quick.threads > 1);
+  t.equal(quick.fdFiles + quick.fdSockets + quick.fdPipes + quick.fdOther, quick.fdCount);
+  t.ok(Number.isNaN(quick.ledgerRssBytes));
+  t.ok(Number.isNaN(quick.mallocInUseBytes));
+  const ledger = pass(binding, binding.parts.ledger);
+  t.equal(ledger.quickAtMs, quick.quickAtMs);
+  t.equal(ledger.ledgerTruncated, 0);
+  const leaves = binding.passFields.filter((name) => name.startsWith('leaf'));
+  t.equal(
+    leaves.reduce((sum, name) => sum + ledger[name], 0),
+    ledger.ledgerRssBytes,
+  );
+  t.ok(ledger.ledgerPssBytes <= ledger.ledgerRssBytes);
+  const malloc = pass(binding, binding.parts.allocator | binding.parts.reclaimable);
+  t.ok(malloc.mallocInUseBytes <= malloc.mallocSystemBytes);
+  t.ok(malloc.mallocReclaimableBytes < malloc.mallocSystemBytes);
+  t.end();
+});
+
+t.test('watched texts', (t) => {
+  const binding = load();
+  binding.watch(['/proc/self/comm', join(root, 'no-such-file')]);
+  t.same(binding.texts(), [null, null]);
+  binding.run(binding.parts.quick);
+  t.match(binding.texts()[0], /\S/);
+  t.equal(binding.texts()[1], null);
+  binding.watch([]);
+  t.same(binding.texts(), []);
+  t.end();
+});
+
+t.test('declared bytes follow a Buffer', (t) => {
+  const binding = load();
+  const before = binding.declaredBytes();
+  const buffer = Buffer.alloc(16 << 20);
+  t.ok(binding.declaredBytes() - before >= 16 << 20);
+  t.equal(buffer.length, 16 << 20);
+  t.end();
+});
+
+const cases: Readonly<Record<string, { readonly code?: number }>> = {
+  passes: {},
+  openCloseThousandTimes: {},
+  workersLoadAndUnload: {},
+  ownerIsTerminatedDuringAPass: {},
+  othersComeAndGoWhileMainOwns: {},
+  childrenAreForkedDuringPasses: {},
+  twoCopies: {},
+  keepsNothingAlive: {},
+  exitDuringAPass: { code: 7 },
+  callbackThrows: {},
+  wrongArguments: {},
+};
+
+for (const node of nodes) {
+  t.test(`life and death on Node ${node.major}`, { timeout: 300_000 }, async (t) => {
+    for (const [name, { code = 0 }] of Object.entries(cases)) {
+      const ended = await run(node.path, [lifecycle, name, addon]);
+      t.equal(ended.signal, null, `${name}: ${ended.stderr}`);
+      t.equal(ended.code, code, `${name}: ${ended.stderr}`);
+      t.equal(ended.stdout, 'done\n', name);
+    }
+    const probe = 'const b = require(process.argv[1]); const p = b.probe(); console.log(b.allocator(), p)';
+    const probed = await run(node.path, ['-e', probe, addon]);
+    const all = Object.values(load().probes).reduce((sum, bit) => sum + bit, 0);
+    t.equal(probed.stdout, `glibc ${all}\n`, 'every capability is there on this machine');
+  });
+}

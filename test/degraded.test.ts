@@ -1,0 +1,92 @@
+/** What is missing is said, and everything else works: no addon, no /proc, no permission. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'tap';
+import type { Sample } from '../lib/sample.js';
+import { nodes, root, run } from './plain.js';
+
+const program = `
+  const extmem = require(${JSON.stringify(root)});
+  const session = extmem.start({ interval: '1h', destination: (line) => { const { extmem } = JSON.parse(line); if (extmem.kind === 'start') console.log(JSON.stringify(extmem.capabilities)); } });
+  console.log(JSON.stringify(session.sample()));
+  session.stop();`;
+
+interface Said {
+  readonly capabilities: Record<string, true | string>;
+  readonly sample: Sample;
+}
+
+function said(stdout: string): Said {
+  const [capabilities, sample] = stdout.trimEnd().split('\n');
+  return { capabilities: JSON.parse(capabilities ?? ''), sample: JSON.parse(sample ?? '') };
+}
+
+for (const node of nodes) {
+  test(`node ${node.major}: without a working addon, V8, collections, fds and the limit are still there`, async (t) => {
+    const path = mkdtempSync(join(tmpdir(), 'extmem-degraded-'));
+    t.teardown(() => rmSync(path, { recursive: true, force: true }));
+    const broken = join(path, 'broken.node');
+    writeFileSync(broken, 'this is no shared object');
+    const ended = await run(node.path, ['-e', program], { env: { EXTMEM_PREBUILD: broken } });
+    t.equal(ended.code, 0);
+    const { capabilities, sample } = said(ended.stdout);
+    t.match(capabilities.addon, /^the addon does not load: .*broken\.node: .*; rebuild it/);
+    t.equal(sample.ledger, null);
+    t.equal(sample.malloc, null);
+    t.equal(sample.external.declaredBytes, null);
+    t.equal(sample.process.threads, null);
+    t.ok((sample.process.fdCount ?? 0) >= 3);
+    t.ok((sample.rssBytes ?? 0) > 1e7);
+    t.ok(sample.v8.heapUsedBytes > 1e6);
+    t.ok((sample.limit.bytes ?? 0) > 0);
+  });
+}
+
+test('the permission model: without --allow-addons the reason names the flag', async (t) => {
+  const [, , node24] = nodes;
+  const ended = await run(node24?.path ?? '', ['--permission', '--allow-fs-read=*', '-e', program]);
+  t.equal(ended.code, 0);
+  const { capabilities, sample } = said(ended.stdout);
+  t.match(capabilities.addon, /--allow-addons/);
+  t.equal(sample.ledger, null);
+  t.ok(sample.v8.heapUsedBytes > 1e6);
+});
+
+test('the permission model without any reading: still no exception', async (t) => {
+  const [, , node24] = nodes;
+  const ended = await run(node24?.path ?? '', ['--permission', `--allow-fs-read=${root}/*`, '-e', program]);
+  t.equal(ended.code, 0);
+  const { sample } = said(ended.stdout);
+  t.equal(sample.limit.bytes, null, 'unknown is null');
+  t.equal(sample.process.fdCount, null);
+});
+
+const canUnshare = spawnSync('unshare', ['--mount', 'true']).status === 0;
+
+test('no /proc: numbers of the kernel are unknown, not zero', {
+  skip: canUnshare ? false : 'no mount namespace can be made here',
+}, async (t) => {
+  const node = nodes[0]?.path ?? '';
+  const hidden = await run('unshare', [
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    'mount -t tmpfs none /proc && exec "$0" -e "$1"',
+    node,
+    program,
+  ]);
+  t.equal(hidden.code, 0, hidden.stderr);
+  const { capabilities, sample } = said(hidden.stdout);
+  t.match(capabilities.ledger, /^\/proc\/self\/smaps cannot be read/);
+  t.equal(sample.ledger, null);
+  t.equal(sample.process.threads, null);
+  t.equal(sample.process.fdCount, null);
+  t.same([sample.limit.bytes, sample.limit.usedBytes], [null, null]);
+  t.equal(sample.malloc?.retainedBytes, null);
+  t.ok((sample.malloc?.inUseBytes ?? 0) > 1e6, 'the allocator needs no /proc');
+  t.ok(sample.v8.heapUsedBytes > 1e6);
+});
