@@ -1,15 +1,6 @@
 /** A native profile in the format of pprof, and as collapsed stacks. Pure: from stacks and totals to bytes and text. */
 import { gzipSync } from 'node:zlib';
-import {
-  Line,
-  Location,
-  Mapping,
-  Function as PprofFunction,
-  Profile,
-  Sample,
-  StringTable,
-  ValueType,
-} from 'pprof-format';
+import type { Location, Mapping, Function as PprofFunction } from 'pprof-format';
 import { describeFrame, type SiteInput, type StackFrame } from './sites.js';
 
 export interface ProfileTime {
@@ -43,7 +34,9 @@ const valueTypes = [
 
 /** Gzipped `profile.proto`, as `go tool pprof` reads it; it shows `inuse_space` unless told otherwise. */
 export function toPprof(stacks: readonly SiteInput[], time: ProfileTime): Buffer {
-  const strings = new StringTable();
+  // Loaded when somebody asks for a profile: a session that is never asked does not pay for it.
+  const pprof = require('pprof-format') as typeof import('pprof-format');
+  const strings = new pprof.StringTable();
   const functions = new Numbering<PprofFunction>();
   const locations = new Numbering<Location>();
   const mappings = new Numbering<Mapping>();
@@ -54,7 +47,7 @@ export function toPprof(stacks: readonly SiteInput[], time: ProfileTime): Buffer
       const functionId = functions.id(
         `${name}|${frame.file}`,
         (number) =>
-          new PprofFunction({
+          new pprof.Function({
             id: number,
             name: strings.dedup(name),
             systemName: strings.dedup(name),
@@ -65,15 +58,20 @@ export function toPprof(stacks: readonly SiteInput[], time: ProfileTime): Buffer
         frame.kind === 'native' && frame.file !== ''
           ? mappings.id(
               frame.file,
-              (number) => new Mapping({ id: number, filename: strings.dedup(frame.file), hasFunctions: true }),
+              (number) => new pprof.Mapping({ id: number, filename: strings.dedup(frame.file), hasFunctions: true }),
             )
           : 0;
-      return new Location({ id, mappingId, address: frame.pc, line: [new Line({ functionId, line: frame.line })] });
+      return new pprof.Location({
+        id,
+        mappingId,
+        address: frame.pc,
+        line: [new pprof.Line({ functionId, line: frame.line })],
+      });
     });
 
   const sample = stacks.map(
     ({ totals, frames }) =>
-      new Sample({
+      new pprof.Sample({
         locationId: frames.map(locationOf),
         value: [
           Math.round(totals.allocatedCount),
@@ -84,8 +82,8 @@ export function toPprof(stacks: readonly SiteInput[], time: ProfileTime): Buffer
       }),
   );
   const typeOf = ([type, unit]: readonly [string, string]) =>
-    new ValueType({ type: strings.dedup(type), unit: strings.dedup(unit) });
-  const profile = new Profile({
+    new pprof.ValueType({ type: strings.dedup(type), unit: strings.dedup(unit) });
+  const profile = new pprof.Profile({
     sampleType: valueTypes.map(typeOf),
     sample,
     mapping: mappings.values,

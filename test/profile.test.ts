@@ -91,8 +91,8 @@ for (const node of nodes) {
 
     t.test('a sandbox that forbids mprotect: the profiler does not exist, and says so', async (t) => {
       const denied = await result<Record<string, unknown>>(node.path, 'denied');
-      t.match(denied['unavailable'], /^the system refuses to make import tables writable/);
-      t.same([denied['samples'], denied['tracked'], denied['numbers']], [0, 0, null]);
+      t.match(denied.unavailable, /^the system refuses to make import tables writable/);
+      t.same([denied.samples, denied.tracked, denied.numbers], [0, 0, null]);
     });
 
     t.test('a worker that owns the profiler is killed', async (t) => {

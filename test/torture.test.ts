@@ -8,7 +8,7 @@ import t from 'tap';
 import { nodes, programs, run } from './plain.js';
 
 const program = join(programs, 'torture.cjs');
-const rounds = process.env['EXTMEM_TORTURE_ROUNDS'] ?? '12';
+const rounds = process.env.EXTMEM_TORTURE_ROUNDS ?? '12';
 const flagSets: readonly (readonly string[])[] = [
   [],
   ['--jitless'],

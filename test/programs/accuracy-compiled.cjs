@@ -9,6 +9,7 @@ class Compiled {
 }
 function run(leaf) {
   var _a;
+  // biome-ignore lint/suspicious/noAssignInExpressions: as compilers write it
   return (_a = new Compiled()) === null || _a === void 0 ? void 0 : _a.call(leaf);
 }
 //# sourceMappingURL=accuracy-compiled.cjs.map

@@ -184,6 +184,7 @@ const scenarios = {
     return found;
   },
   staticBlock(really) {
+    // biome-ignore lint/complexity/noStaticOnlyClass: static blocks are what is compared
     class Once {
       static {
         Once.found = leaf(really);
@@ -192,6 +193,8 @@ const scenarios = {
     }
     return Once.found;
   },
+  // biome-ignore lint/security/noGlobalEval: its frames are what is compared
+  // biome-ignore lint/correctness/noUnusedFunctionParameters: used by the evaluated text
   evaluated: (really) => eval('(() => {\n  return leaf(really);\n})()'),
   constructed: (really) => new Function('leaf', 'really', 'return [1].map(() =>\n leaf(really))[0]')(leaf, really),
   script: (really) =>
