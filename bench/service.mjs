@@ -51,7 +51,8 @@ async function sliceOn() {
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 binding.profileRegister();
 binding.profileLevel(2);
-for (let i = 0; i < 10; i++) await slice();
+// Until the compilers have come to rest.
+for (let i = 0; i < 60; i++) await slice();
 const ratios = [];
 const noise = [];
 const us = [];

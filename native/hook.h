@@ -45,7 +45,7 @@ struct HookObserver {
   void (*reserved)(void* start, size_t length);
   void (*committed)(Thread* thread, void* start, size_t length, const uintptr_t* frame);
   // The executable gave address space back: what was readable may not be any more.
-  void (*invalidated)();
+  void (*invalidated)(void* start, size_t length);
 };
 
 // V8 sets aside this much only for WebAssembly memories, whose pages it commits later.

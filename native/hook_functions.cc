@@ -219,13 +219,13 @@ void* HookMremap(void* old, size_t old_length, size_t length, int flags, ...) {
 int InvalidateMunmap(void* start, size_t length) {
   g_observer.unmapped(start, length);
   const int result = original_munmap(start, length);
-  g_observer.invalidated();
+  g_observer.invalidated(start, length);
   return result;
 }
 
 int InvalidateMprotect(void* start, size_t length, int protection) {
   const int result = original_mprotect(start, length, protection);
-  if ((protection & PROT_READ) == 0) g_observer.invalidated();
+  if ((protection & PROT_READ) == 0) g_observer.invalidated(start, length);
   if (result == 0 && (protection & PROT_WRITE) != 0) {
     g_observer.committed(&t_thread, start, length, FrameOf(__builtin_frame_address(0)));
   }
@@ -234,7 +234,7 @@ int InvalidateMprotect(void* start, size_t length, int protection) {
 
 void* InvalidateMmap64(void* address, size_t length, int protection, int flags, int file, off_t offset) {
   void* start = original_mmap64(address, length, protection, flags, file, offset);
-  if ((flags & MAP_FIXED) != 0) g_observer.invalidated();
+  if ((flags & MAP_FIXED) != 0) g_observer.invalidated(address, length);
   if (start != MAP_FAILED && protection == PROT_NONE && length >= kReservationBytes) g_observer.reserved(start, length);
   return start;
 }

@@ -127,6 +127,8 @@ void Reserved(void* start, size_t length) {
   errno = saved;
 }
 
+void Invalidated(void* start, size_t length) { SafeReadForget(reinterpret_cast<uintptr_t>(start), length); }
+
 void Committed(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
   if (IsForeignReserved(reinterpret_cast<uintptr_t>(start))) Mapped(thread, start, length, frame);
 }
@@ -151,7 +153,7 @@ HookStatus ProfileStart(const ProfileOptions& options) {
   g_limit.store(options.max_samples_per_second);
   g_depth.store(options.depth);
   g_seed.store(options.seed);
-  const HookStatus status = HookInstall({Allocated, Mapped, Unmapped, Reserved, Committed, SafeReadForget});
+  const HookStatus status = HookInstall({Allocated, Mapped, Unmapped, Reserved, Committed, Invalidated});
   // Sampling begins when every object is patched, so that no recorded block is freed behind our back.
   if (status != HookStatus::kInstalled) return status;
   g_running = true;

@@ -30,7 +30,19 @@ bool SafeReadWorks() {
   return ReadForeign(reinterpret_cast<uintptr_t>(&word), &copy, sizeof(copy)) && copy == 42;
 }
 
-void SafeReadForget() { g_generation.fetch_add(1, std::memory_order_release); }
+void SafeReadForget(uintptr_t start, size_t length) {
+  // V8 unmaps at every collection: asking for all other pages anew would cost the next sample some 50 us.
+  if (length / kReadPage >= kRemembered) {
+    g_generation.fetch_add(1, std::memory_order_release);
+    return;
+  }
+  const uintptr_t end = start + length;
+  for (uintptr_t page = start & ~(kReadPage - 1); page < end; page += kReadPage) {
+    std::atomic<uintptr_t>& cell = g_pages[(page / kReadPage) % kRemembered];
+    uintptr_t held = cell.load(std::memory_order_relaxed);
+    if ((held & ~(kReadPage - 1)) == page) cell.compare_exchange_strong(held, 0, std::memory_order_relaxed);
+  }
+}
 
 bool PageReadable(uintptr_t page) {
   uintptr_t generation = g_generation.load(std::memory_order_acquire) % kReadPage;

@@ -14,7 +14,8 @@ namespace extmem {
 
 // True when process_vm_readv works here (a sandbox may forbid it).
 bool SafeReadWorks();
-void SafeReadForget();
+// [start, start + length) may not be readable any more.
+void SafeReadForget(uintptr_t start, size_t length);
 // True when the page can be read. Asks the kernel when it does not remember.
 bool PageReadable(uintptr_t page);
 // Copies by system call, without remembering anything; for addresses of which nothing is known.
