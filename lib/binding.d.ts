@@ -152,6 +152,8 @@ export interface Binding {
   close(): void;
   /** External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`. */
   declaredBytes(): number;
+  /** send(2) to a socket without waiting: how many bytes it took, or -1. */
+  sendNow(fd: number, bytes: Buffer): number;
   /** Which C allocator serves this process. */
   allocator(): 'glibc' | 'jemalloc' | 'tcmalloc' | 'mimalloc' | 'unknown';
   /** What works here, a sum of `probes.*`. Reads smaps once, on the calling thread. */

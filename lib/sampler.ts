@@ -23,8 +23,6 @@ import type { ProcessNumbers, Sample } from './sample.js';
 const slowestAllocatorCallUs = 20_000;
 /** Sites are read on every so manieth sample: their number, not that of samples, is what a reading costs. */
 const samplesPerSites = 10;
-/** malloc_info costs about 1.3 × mallinfo2: not asked for when that alone came near the limit. */
-const slowestBeforeMallocInfoUs = 10_000;
 
 /** A file's text, or `null` when it cannot be read, for whatever reason. */
 export const readText: ReadText = (path) => {
@@ -93,25 +91,11 @@ export class Sampler {
     const { parts } = this.#binding;
     let due: number = parts.quick;
     if (this.#ledgerPace.permits(nowMs)) due |= parts.ledger;
-    if (this.#allocatorStopped() === null && this.#allocatorPace.permits(nowMs)) due |= parts.allocator;
+    if (this.#allocatorStopped() === null) {
+      if (this.#allocatorPace.permits(nowMs)) due |= parts.allocator;
+      if (this.#reclaimablePace.permits(nowMs)) due |= parts.reclaimable;
+    }
     return due;
-  }
-
-  /**
-   * The parts that may run now that `dueParts` have: malloc_info walks the same chunks as mallinfo2, so it waits until
-   * that has shown what a walk costs, or one tick could freeze the loop twice. 0 when there are none.
-   */
-  followUpParts(): number {
-    const cheap = this.#reclaimableWhenCheap();
-    return cheap !== 0 && this.#reclaimablePace.permits(monotonicMs()) ? cheap : 0;
-  }
-
-  #reclaimableWhenCheap(): number {
-    const pass = this.#reader?.read();
-    if (pass === undefined || this.#binding === null) return 0;
-    this.#tellPaces(pass);
-    if (this.#allocatorStopped() !== null || !(pass.mallocCallUs < slowestBeforeMallocInfoUs)) return 0;
-    return this.#binding.parts.reclaimable;
   }
 
   #tellPaces(pass: Pass): void {
@@ -123,10 +107,8 @@ export class Sampler {
   /** A Sample from a pass that runs now, on the calling thread: 12 ms per GB of RSS. Ignores the paces: it was asked for. */
   takeNow(): Sample {
     if (this.#binding !== null) {
-      const { parts } = this.#binding;
-      this.#binding.run(parts.quick | parts.ledger | (this.#allocatorStopped() === null ? parts.allocator : 0));
-      const more = this.#reclaimableWhenCheap();
-      if (more !== 0) this.#binding.run(more);
+      const { quick, ledger, allocator, reclaimable } = this.#binding.parts;
+      this.#binding.run(quick | ledger | (this.#allocatorStopped() === null ? allocator | reclaimable : 0));
     }
     return this.compose(null);
   }

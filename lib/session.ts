@@ -40,8 +40,8 @@ export class Session extends EventEmitter<SessionEvents> {
   readonly #owned: Owned | null = null;
   readonly #timer: NodeJS.Timeout | null = null;
   readonly #onExit = () => this.stop();
-  /** The pass that the next line waits for. */
-  #awaiting: 'due' | 'follow-up' | null = null;
+  /** Whether the next line waits for a pass. */
+  #awaiting = false;
   #tickUs = 0;
   #lastTickUs: number | null = null;
   #samples = 0;
@@ -90,28 +90,21 @@ export class Session extends EventEmitter<SessionEvents> {
   #tick(): void {
     if (this.#owned === null) return;
     const startedMs = performance.now();
-    if (this.#binding === null || this.#awaiting !== null) {
+    if (this.#binding === null || this.#awaiting) {
       // No reader, or one that is still busy with the last request: a line never waits longer than an interval.
       this.#deliver(this.#owned.sampler.compose(this.#lastTickUs), startedMs);
       return;
     }
-    this.#awaiting = 'due';
+    this.#awaiting = true;
     this.#binding.request(this.#owned.sampler.dueParts());
     this.#tickUs = (performance.now() - startedMs) * 1000;
   }
 
   /** Called on this thread when the reader has finished a pass. */
   #onPass(): void {
-    if (this.#owned === null || this.#awaiting === null || this.#stopped) return;
+    if (this.#owned === null || !this.#awaiting || this.#stopped) return;
     const startedMs = performance.now();
-    const more = this.#awaiting === 'due' ? this.#owned.sampler.followUpParts() : 0;
-    if (more !== 0) {
-      this.#awaiting = 'follow-up';
-      this.#binding?.request(more);
-      this.#tickUs += (performance.now() - startedMs) * 1000;
-      return;
-    }
-    this.#awaiting = null;
+    this.#awaiting = false;
     this.#deliver(this.#owned.sampler.compose(this.#lastTickUs), startedMs);
   }
 

@@ -11,6 +11,7 @@
 //
 // `kExports` is the one place for an export: its row is the function, its TypeScript signature and its doc comment.
 // scripts/binding-types.mjs prints lib/binding.d.ts from it, and a test fails when that file is stale.
+#include <sys/socket.h>
 #include <node_api.h>
 
 #include <iterator>
@@ -215,6 +216,19 @@ uint64_t AddressOfNewObject(napi_env env) {
   return tagged - 1;
 }
 
+// send(2) refuses anything but a socket, so a descriptor that the program reused meanwhile takes no harm.
+napi_value SendNow(napi_env env, napi_callback_info info) {
+  size_t count = 2;
+  napi_value arguments[2] = {};
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
+  int32_t fd = -1;
+  void* bytes = nullptr;
+  size_t size = 0;
+  if (count < 2 || napi_get_value_int32(env, arguments[0], &fd) != napi_ok) return Number(env, -1);
+  if (napi_get_buffer_info(env, arguments[1], &bytes, &size) != napi_ok) return Number(env, -1);
+  return Number(env, static_cast<double>(send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL)));
+}
+
 napi_value ProbeMachine(napi_env env, napi_callback_info) {
   return Number(env, ProbeCapabilities(AddressOfNewObject(env)));
 }
@@ -255,6 +269,8 @@ constexpr ExportRow kExports[] = {
     {"close", Close, "(): void", "Stops and joins the reader, when this environment opened it."},
     {"declaredBytes", DeclaredBytes, "(): number",
      "External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`."},
+    {"sendNow", SendNow, "(fd: number, bytes: Buffer): number",
+     "send(2) to a socket without waiting: how many bytes it took, or -1."},
     {"allocator", Allocator, "(): 'glibc' | 'jemalloc' | 'tcmalloc' | 'mimalloc' | 'unknown'",
      "Which C allocator serves this process."},
     {"probe", ProbeMachine, "(): number",

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kWasmPageBytes = 64 * 1024;
+constexpr uint64_t kMinFullBufferBytes = 1 << 20;
 constexpr uint64_t kMaxResizableReservation = 4 * kGiB;
 // Pages that may be looked at in vain in one pass: some 50 ms at worst, whatever the number of unknown mappings.
 constexpr size_t kMissBudget = 32768;
@@ -106,32 +107,46 @@ class Classifier {
     if (opens_reservation && next->size() >= kGiB && vma.size() % kWasmPageBytes == 0) {
       return Add(Leaf::kWasm, vma.rss_bytes());
     }
-    if (V8HeapPages(i)) return;
-    Add(opens_reservation && IsResizableBuffer(i) ? Leaf::kResizableBuffers : Leaf::kV8Other, vma.rss_bytes());
+    const uint64_t pages_end = V8HeapPages(i);
+    V8Rest(i, pages_end, opens_reservation ? next->end : 0);
   }
 
-  // Adds the mapping when heap pages begin it. Other V8 memory with equal flags may have been merged behind them.
-  bool V8HeapPages(size_t i) {
+  // Where the heap pages that begin the mapping end; other V8 memory with equal flags may be merged behind them.
+  // Adds what is resident in them.
+  uint64_t V8HeapPages(size_t i) {
     const Vma& vma = vmas_[i];
     uint64_t at = vma.start;
-    bool code = false;
     while (at < vma.end) {
       const uint64_t size = V8PageBytes(memory_, at, kMaxResizableReservation);
       if (size == 0) break;
-      code = at == vma.start && IsCodePage(i, at + size);
       heap_page_end_ = at + size;
       at += (size + kPageBytes - 1) / kPageBytes * kPageBytes;
     }
-    if (at == vma.start) return false;
+    if (at == vma.start) return at;
+    const bool code = IsCodePage(i, heap_page_end_);
     if (code) heap_page_end_ = 0;  // what follows is code and says so by itself
-    uint64_t rest = 0;
-    if (at < vma.end && !memory_.ResidentBytes(at, vma.end, &rest)) rest = 0;
-    rest = std::min(rest, vma.rss_bytes());
-    Add(code ? Leaf::kV8Code : Leaf::kV8Heap, vma.rss_bytes() - rest);
-    const Vma* next = Next(i);
-    const bool buffer = next != nullptr && IsReserved(*next) && next->has(kDontFork) && IsResizableBuffer(i);
-    Add(buffer ? Leaf::kResizableBuffers : Leaf::kV8Other, rest);
-    return true;
+    const uint64_t pages_end = std::min(at, vma.end);
+    Add(code ? Leaf::kV8Code : Leaf::kV8Heap, vma.rss_bytes() - ResidentBehind(vma, pages_end));
+    return pages_end;
+  }
+
+  // Books [at, end) of a mapping of V8 that is no heap page. `reservation_end`: of the reservation it opens, or 0.
+  void V8Rest(size_t i, uint64_t at, uint64_t reservation_end) {
+    const Vma& vma = vmas_[i];
+    if (at == vma.end) return;
+    const uint64_t bytes = at == vma.start ? vma.rss_bytes() : ResidentBehind(vma, at);
+    uint64_t buffer = at;
+    while (buffer < vma.end && IsCppgcPage(memory_, buffer)) buffer += kCppgcPageBytes;
+    if (!IsResizableBuffer(vma, buffer, reservation_end)) return Add(Leaf::kV8Other, bytes);
+    const uint64_t buffer_bytes = buffer == at ? bytes : std::min(bytes, ResidentBehind(vma, buffer));
+    Add(Leaf::kResizableBuffers, buffer_bytes);
+    Add(Leaf::kV8Other, bytes - buffer_bytes);
+  }
+
+  uint64_t ResidentBehind(const Vma& vma, uint64_t at) {
+    uint64_t bytes = 0;
+    if (at >= vma.end || !memory_.ResidentBytes(at, vma.end, &bytes)) return 0;
+    return std::min(bytes, vma.rss_bytes());
   }
 
   // Before V8 13 a code page has its writable header in the code range, and the instructions behind a guard.
@@ -142,12 +157,12 @@ class Classifier {
     return false;
   }
 
-  bool IsResizableBuffer(size_t i) const {
-    const Vma& vma = vmas_[i];
-    if (!vma.has(kWrite) || vma.size() < kWasmPageBytes) return false;
-    const uint64_t end = vmas_[i + 1].end;
-    const uint64_t reservation = end - vma.start;
-    if (reservation >= kMaxResizableReservation || vma.start < table_end_) return false;
+  // A buffer that was grown to its limit has no reserved part left: then only its size tells it from V8's small maps.
+  bool IsResizableBuffer(const Vma& vma, uint64_t at, uint64_t reservation_end) const {
+    if (!vma.has(kWrite) || at < table_end_ || at >= vma.end) return false;
+    if (reservation_end == 0) return vma.end - at >= kMinFullBufferBytes;
+    const uint64_t reservation = reservation_end - at;
+    if (vma.end - at < kWasmPageBytes || reservation >= kMaxResizableReservation) return false;
     return reservation != kV8SmallTableBytes && reservation != kV8LargeTableBytes;
   }
 
@@ -163,7 +178,10 @@ class Classifier {
       Add(Leaf::kWasm, vma.rss_bytes());
       return true;
     }
-    return V8HeapPages(i);
+    const uint64_t pages_end = V8HeapPages(i);
+    if (pages_end == vma.start) return false;
+    V8Rest(i, pages_end, 0);
+    return true;
   }
 
   void Anonymous(size_t i) {

@@ -18,6 +18,8 @@
 namespace extmem {
 namespace {
 
+constexpr double kSlowWalkUs = 10'000;
+
 enum class Outcome { kComplete, kTruncated, kUnreadable, kStopped };
 
 // Some thread arena of glibc, once a ledger has seen one: the way into the ring of arenas, which are never freed.
@@ -138,15 +140,19 @@ void RunReclaimable(Workspace& workspace, double* numbers) {
 
 }  // namespace
 
-bool RunParts(uint32_t parts, Workspace& workspace, const std::atomic<bool>& stop, double* numbers) {
+uint32_t RunParts(uint32_t parts, SecondWalk second_walk, Workspace& workspace, const std::atomic<bool>& stop,
+                  double* numbers) {
   for (size_t i = 0; i < kFieldCount; i++) {
     if ((kFieldTable[i].part & parts) != 0) numbers[i] = NAN;
   }
   if ((parts & kQuick) != 0) RunQuick(workspace, numbers);
-  if ((parts & kAllocator) != 0) RunAllocator(numbers);
-  if ((parts & kLedger) != 0 && !RunLedger(workspace, stop, numbers)) return false;
+  if ((parts & kAllocator) != 0) {
+    RunAllocator(numbers);
+    if (second_walk == SecondWalk::kAfterQuickOne && numbers[k_mallocCallUs] > kSlowWalkUs) parts &= ~kReclaimable;
+  }
+  if ((parts & kLedger) != 0 && !RunLedger(workspace, stop, numbers)) return 0;
   if ((parts & kReclaimable) != 0) RunReclaimable(workspace, numbers);
-  return true;
+  return parts;
 }
 
 uint32_t ProbeCapabilities(uint64_t object_address) {

@@ -2,8 +2,8 @@
 // aligned, header at the page start:
 //
 //   V8 10-11 (Node 18, 20)   { size, flags, heap*, area_start, area_end }     area_start within 16 KiB of the page
-//   V8 12    (Node 22)       { flags, self, size, heap*, area_start }         self == page
-//   V8 13-14 (Node 24, 26)   { flags, metadata* }, metadata {vtable?, base, size} with base == page;
+//   V8 12-14 (Node 22-26)    { flags, metadata* }, metadata {any, base, size} with base == page; in V8 12 the header
+//                            is its own metadata: { flags, self, size, heap*, area_start };
 //                            read-only pages have a metadata that begins with three zero words
 //
 // Sources: src/heap/memory-chunk-layout.h, basic-memory-chunk.h, memory-chunk-metadata.h of these versions, checked
@@ -16,6 +16,10 @@
 namespace extmem {
 
 constexpr uint64_t kV8PageBytes = 256 * 1024;
+
+// Pages of cppgc, V8's C++ heap: 128 KiB aligned, { HeapHandle*, BaseSpace*, ... }, both inside one heap object.
+constexpr uint64_t kCppgcPageBytes = 128 * 1024;
+bool IsCppgcPage(Memory& memory, uint64_t address);
 
 // Size of the V8 heap page (or large page) that begins at `address`; 0 when no header is there.
 // `limit` bounds what is believed: a page is never larger than the reservation it lies in.

@@ -77,6 +77,18 @@ t.test('declared bytes follow a Buffer', (t) => {
   t.end();
 });
 
+t.test('what a binary needs of its system is read from the binary', async (t) => {
+  const ceiling = join(root, 'scripts', 'glibc-ceiling.mjs');
+  const ours = await run(process.execPath, [ceiling, addon]);
+  t.match(ours.stdout, /: fits \(.*GLIBC_2\.14/);
+  t.equal(ours.code, 0);
+  // Node 24 itself needs CXXABI_1.3.11, which the oldest supported one does not bring.
+  const node24 = nodes.find(({ major }) => major === 24);
+  const theirs = await run(process.execPath, [ceiling, node24?.path ?? '']);
+  t.match(theirs.stdout, /too new: CXXABI_1\.3\.11/);
+  t.equal(theirs.code, 1);
+});
+
 const cases: Readonly<Record<string, { readonly code?: number }>> = {
   passes: {},
   openCloseThousandTimes: {},

@@ -120,6 +120,21 @@ void CodeWasmAndBuffers() {
   CHECK_EQUAL(process[Leaf::kV8Other], kMiB);
 }
 
+void ABufferAtItsLimitIsTold() {
+  Process process;
+  const uint64_t full = 0x7f2000000000;
+  process.Map(full, 20 * kMiB, "rw-p", 20 * kMiB, "dc nr");
+  const uint64_t cppgc = 0x7f3000000000;  // two pages of the C++ heap, and a buffer merged behind them
+  process.Map(cppgc, 256 * 1024 + 20 * kMiB, "rw-p", 8192 + 20 * kMiB, "dc nr");
+  process.memory.Map(cppgc + 8192, cppgc + 256 * 1024 + 20 * kMiB);
+  process.memory.Write(cppgc, {0x42a20f78, 0x42a213d0});
+  process.memory.Write(cppgc + 128 * 1024, {0x42a20f78, 0x42a214d0});
+  process.Map(0x7f4000000000, 256 * 1024, "rw-p", 256 * 1024, "dc nr");  // too small to say
+  process.Classify();
+  CHECK_EQUAL(process[Leaf::kResizableBuffers], 40 * kMiB);
+  CHECK_EQUAL(process[Leaf::kV8Other], 8192u + 256 * 1024);
+}
+
 void ABufferMergedBehindAHeapPageIsSplit() {
   Process process;
   const uint64_t page = 0x10000000;
@@ -139,10 +154,13 @@ void ArenasAreFoundByTheirHeaders() {
   process.memory.Map(kArenaStart + 64 * kMiB, kArenaStart + 64 * kMiB + 4096);
   process.memory.Write(kArenaStart + 64 * kMiB, {kArenaStart + 0x30, kArenaStart, kMiB / 2, kMiB});
   process.Map(kArenaStart + 128 * kMiB, kMiB, "rw-p", kMiB, "nr");  // the same place, no header
+  const uint64_t liar = kArenaStart + 192 * kMiB;                   // more in use than is writable
+  process.Map(liar, kMiB, "rw-p", kMiB, "nr");
+  process.memory.Write(liar, {kArenaStart + 0x30, 0, 2 * kMiB, kMiB});
   process.Classify();
   CHECK_EQUAL(process.ledger.malloc_arena_bytes, 2 * kMiB);
   CHECK_EQUAL(process.ledger.any_arena, kArenaStart + 0x30);
-  CHECK_EQUAL(process[Leaf::kUnattributed], kMiB);
+  CHECK_EQUAL(process[Leaf::kUnattributed], 2 * kMiB);
 }
 
 void ChunksAreWalkedThroughMergedMappings() {
@@ -172,6 +190,18 @@ void UntouchedChunksDoNotTakeTheirNeighboursBytes() {
   process.Classify();
   CHECK_EQUAL(process.ledger.malloc_mmapped_bytes, 4096u);
   CHECK_EQUAL(process[Leaf::kUnattributed], kMiB);
+}
+
+// Pages come and go between the reading of smaps and that of the page map.
+void MoreResidentThanRssIsCutToRss() {
+  Process process;
+  const uint64_t start = 0x7f4000000000;
+  process.Map(start, 3 * kMiB, "rw-p", 8192, "ac");
+  process.memory.Write(start, {0, (2 * kMiB) | 2});
+  process.memory.Map(start, start + 3 * kMiB);
+  process.Classify();
+  CHECK_EQUAL(process[Leaf::kUnattributed], 8192u);
+  CHECK_EQUAL(process[Leaf::kMalloc], 0u);
 }
 
 void LookingInVainIsBounded() {
@@ -263,17 +293,17 @@ void ChunksBehindAStrangersMegabyteAreFound() {
   CHECK_EQUAL(process[Leaf::kUnattributed], 3 * kMiB);
 }
 
-void BssEndsWhereTheImageEnds() {
+// Linked to run at `address`: 0 for a library, the base itself for a program that is not position independent.
+void BssEndsWhereTheImageEnds(uint64_t base, uint64_t address) {
   Process process;
-  const uint64_t base = 0x7fc000000000;
   process.Map(base, 4096, "r--p", 4096, "rd", "/usr/lib/libx.so");
   process.Map(base + 4096, 4096, "rw-p", 4096, "rd wr ac", "/usr/lib/libx.so", 4096);
   process.Map(base + 8192, 8192 + kMiB, "rw-p", 8192 + kMiB, "rd wr ac");
-  // ELF header: magic, class 64; one program header at 64: PT_LOAD, memory image of four pages.
+  // ELF header: magic, class 64; one program header at 64: PT_LOAD, memory image of four pages from `address` on.
   process.memory.Write(base, {0x00010102464c457f, 0, 0, 0, 64, 0, 0, 0x38003800400000});
   process.memory.Write(base + 32, {64, 0});
   process.memory.Write(base + 48, {uint64_t{0x40} << 32 | uint64_t{0x38} << 48, 1});
-  process.memory.Write(base + 64, {1, 0, 0, 0, 4096, 16384, 4096});
+  process.memory.Write(base + 64, {1, 0, address, address, 4096, 16384, 4096});
   process.memory.Write(base + 16384, {0, kMiB | 2});
   process.Classify();
   CHECK_EQUAL(process.ledger.files_bss_bytes, 8192u);
@@ -336,16 +366,19 @@ int main(int argc, char** argv) {
   NamesDecideFirst();
   HeapPagesOfEveryVersion();
   CodeWasmAndBuffers();
+  ABufferAtItsLimitIsTold();
   ABufferMergedBehindAHeapPageIsSplit();
   ArenasAreFoundByTheirHeaders();
   ChunksAreWalkedThroughMergedMappings();
   UntouchedChunksDoNotTakeTheirNeighboursBytes();
+  MoreResidentThanRssIsCutToRss();
   LookingInVainIsBounded();
   MainArenaByMmapAndAbseil();
   StacksLiveAndCached();
   AStackMergedWithAChunkIsSplit();
   ChunksBehindAStrangersMegabyteAreFound();
-  BssEndsWhereTheImageEnds();
+  BssEndsWhereTheImageEnds(0x7fc000000000, 0);
+  BssEndsWhereTheImageEnds(0x400000, 0x400000);
   APreloadedAllocatorNeedsItsHabitAndItsAccount();
   OwnWorkspacesAreRuntime();
   UnreadableMemoryIsNotAsked();

@@ -114,6 +114,7 @@ void HostileTextIsHarmless() {
   CHECK_EQUAL(longest.vmas.size(), 1u);
   CHECK(longest.vmas[0].name == VmaName::kFile);
   CHECK_EQUAL(longest.vmas[0].rss_kib, UINT32_MAX);
+  CHECK_EQUAL(Parse("1000-2000 rw-p 0 0 0 /" + name + "\nRss: 4 kB\n", 1000).vmas[0].rss_kib, 4u);
 }
 
 void FullTableCountsTheRest() {

@@ -4,7 +4,7 @@ const { start } = require('extmem');
 const addon = require('../addon/build/Release/test_addon.node');
 
 /** Samples after the first look: enough for a second one to show. */
-const samplesWanted = 10;
+const samplesWanted = 40;
 
 const processes = {
   manyMappings: () => addon.splitMappings(30_000),
