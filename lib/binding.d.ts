@@ -1,4 +1,4 @@
-// Generated from the tables in native/addon.cc and native/fields.h by scripts/binding-types.mjs. Do not edit.
+// Generated from the tables in native/addon.cc, native/profile_exports.cc and native/fields.h by scripts/binding-types.mjs. Do not edit.
 
 /** Names of the numbers that `read()` copies, by what they mean; NaN is unknown. */
 export interface PassNumbers {
@@ -162,4 +162,32 @@ export interface Binding {
   publishIsolate(numbers: Float64Array): boolean;
   /** Rows of 8 numbers, of all other isolates that published. */
   isolates(): Float64Array;
+  /** Intercepts the allocator and samples. 0: installed; else why not, see lib/profile.ts. `seed` 0 is random. */
+  profileStart(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): number;
+  /** Restores what was intercepted and forgets the live samples. */
+  profileStop(): void;
+  /** Mean bytes between samples, from now on; 0 pauses. */
+  profileRate(meanBytes: number): void;
+  /** Follows objects that were loaded or unloaded since. True: there were some. */
+  profileRescan(): boolean;
+  /** Lets JavaScript frames of this thread be decoded. Null: they can be; else what is missing. */
+  profileRegister(): string | null;
+  /** From now on only native frames of this thread are shown. */
+  profileUnregister(): void;
+  /** Frames shown: 0 native only, 1 names, 2 names and lines. */
+  profileLevel(level: 0 | 1 | 2): void;
+  /** The stack of this call, as a sample would show it; 0: table full. */
+  profileCapture(): number;
+  /** In the order of `counterNames` in lib/profile.ts. */
+  profileCounters(): Float64Array;
+  /** Rows of 9 per stack: id, allocated bytes and count, freed bytes and count, variance of the live bytes, samples, live samples, monotonic second of the oldest live one or -1. */
+  profileTotals(): Float64Array;
+  /** Frame ids of a stack, innermost first. */
+  profileStack(stack: number): Float64Array;
+  /** kind 0 native, 1 builtin of V8, 2 JavaScript, 3 unreadable, 4 marks a mapping. */
+  profileFrame(frame: number): { kind: number; pc: number; generation: number; name: string; script: string; line: number; column: number } | null;
+  /** Names pairs of pc and generation, off this thread. */
+  profileSymbols(pairs: Float64Array): Promise<[module: string, name: string, offset: number][]>;
+  /** The module that intercepted the allocator before us. */
+  profileForeign(): string | null;
 }

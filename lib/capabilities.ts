@@ -84,8 +84,17 @@ function heapSites(): true | string {
   return denied ? 'start node with --allow-inspector to let js-heap verdicts name suspects' : true;
 }
 
-/** Asks the addon to try things out: reads smaps once, on the calling thread. @param streams of `streamsCapability`. */
-export function findCapabilities(native: Native, limit: LimitSource, streams: true | string): Capabilities {
+/**
+ * Asks the addon to try things out: reads smaps once, on the calling thread.
+ * @param streams of `streamsCapability`.
+ * @param profiler what the native profiler can do here; it tries that out itself.
+ */
+export function findCapabilities(
+  native: Native,
+  limit: LimitSource,
+  streams: true | string,
+  profiler: Capabilities,
+): Capabilities {
   const found: Record<string, true | string> = { addon: native.unavailable ?? true };
   const { binding } = native;
   if (binding !== null) {
@@ -97,7 +106,7 @@ export function findCapabilities(native: Native, limit: LimitSource, streams: tr
   }
   found.memoryLimit =
     limit.kind === 'physical' ? 'no cgroup limits this process: physical memory counts as the limit' : true;
-  found.nativeProfile = 'this version does not intercept the allocator: sampleBytes and stackDepth have no effect';
+  Object.assign(found, profiler);
   found.streams = streams;
   found.verdicts = true;
   found.heapSites = heapSites();

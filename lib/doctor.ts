@@ -4,6 +4,7 @@ import { type Capabilities, findCapabilities } from './capabilities.js';
 import { formatBytes } from './format.js';
 import { findLimit, readLimit } from './limit.js';
 import type { Native } from './native.js';
+import { NativeProfiler } from './profile.js';
 import type { Limit } from './sample.js';
 import { readText } from './sampler.js';
 import { streamsCapability } from './streams.js';
@@ -93,6 +94,13 @@ function glibcVersion(): string | null {
   return header?.glibcVersionRuntime ?? null;
 }
 
+/** Intercepts the allocator for a moment, which is the only way to know. A session that runs keeps its own. */
+function tryProfiler(native: Native): Capabilities {
+  const profiler = new NativeProfiler(native.binding, { sampleBytes: 2 ** 30, stackDepth: 1 });
+  profiler.stop();
+  return profiler.capabilities;
+}
+
 export function diagnose(native: Native): Diagnosis {
   const source = findLimit(readText);
   const limit = readLimit(source, source.files.map(readText), null, null);
@@ -105,7 +113,7 @@ export function diagnose(native: Native): Diagnosis {
     allocator,
     heapLimitBytes,
     limit,
-    capabilities: findCapabilities(native, source, streamsCapability(true)),
+    capabilities: findCapabilities(native, source, streamsCapability(true), tryProfiler(native)),
     advice: [...heapAdvice(heapLimitBytes, limit), ...allocatorAdvice(allocator, process.env)],
   };
 }

@@ -8,6 +8,7 @@
  */
 
 import type { AfterMajorGc, GcTotals } from './gc.js';
+import type { NativeNumbers } from './profile.js';
 import type { StreamsSample } from './streams/report.js';
 import type { Site } from './suspects.js';
 
@@ -201,9 +202,11 @@ export interface Sample {
   /** Streams that the sampling isolate created; `null` outside a session and with `streams: false`. */
   readonly streams: StreamsSample | null;
   readonly limit: Limit;
+  /** What the native profiler samples; `null` when it does not run. */
+  readonly native: NativeNumbers | null;
   /** `null` outside a session. */
   readonly load: Load | null;
   readonly cost: Cost;
-  /** Live bytes by allocation site; only on some samples, while growth is suspected. */
+  /** Live bytes by allocation site; only on some samples. */
   readonly sites?: readonly Site[];
 }

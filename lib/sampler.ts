@@ -15,6 +15,7 @@ import { findLimit, type LimitSource, type ReadText, readLimit } from './limit.j
 import { MallocAccount } from './malloc.js';
 import { Pace } from './pace.js';
 import { known, monotonicMs, type Pass, PassReader } from './pass.js';
+import type { NativeProfiler } from './profile.js';
 import { ResourceCounter } from './resources.js';
 import type { ProcessNumbers, Sample } from './sample.js';
 import type { StreamTracker } from './streams.js';
@@ -22,6 +23,8 @@ import type { StreamTracker } from './streams.js';
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
  * busy machine preempted one call says nothing of the next. */
 const slowestAllocatorCallUs = 20_000;
+/** Sites are read on every so manieth sample: their number, not that of samples, is what a reading costs. */
+const samplesPerSites = 10;
 
 /** A file's text, or `null` when it cannot be read, for whatever reason. */
 export const readText: ReadText = (path) => {
@@ -56,6 +59,7 @@ export class Sampler {
   readonly #gc: GcWatch | null;
   readonly #streams: StreamTracker | null;
   readonly #resources = new ResourceCounter();
+  readonly #profiler: NativeProfiler | null;
   readonly #limitSource: LimitSource;
   readonly #limitOverrideBytes: number | null;
   readonly #malloc: MallocAccount | null;
@@ -65,13 +69,15 @@ export class Sampler {
   #seq = 0;
   #threadCpuUs = 0;
 
-  /** @param gc `null` outside a session. @param streams `null` outside a session, and when not asked for. */
+  /** @param gc and `streams` and `profiler` are `null` outside a session, and when not asked for. */
   constructor(
     binding: Binding | null,
     gc: GcWatch | null,
     streams: StreamTracker | null,
     memoryLimitBytes: number | null,
+    profiler: NativeProfiler | null = null,
   ) {
+    this.#profiler = profiler;
     this.#binding = binding;
     this.#reader = binding === null ? null : new PassReader(binding);
     this.#malloc = binding === null ? null : new MallocAccount(binding.allocator());
@@ -145,6 +151,8 @@ export class Sampler {
         : (this.#malloc?.compose(pass, nowMs, external, v8, isolates, this.#allocatorStopped()) ?? null);
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
     const { timers, byType } = this.#resources.count(nowMs);
+    if (this.#seq % samplesPerSites === samplesPerSites - 1) this.#profiler?.refreshSites();
+    const sites = this.#profiler?.takeSites() ?? null;
     const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
     return {
       seq: this.#seq++,
@@ -157,14 +165,16 @@ export class Sampler {
       process: { ...(pass === null ? fallbackProcess() : composeProcess(pass)), timers, resources: byType },
       streams: this.#streams?.sample() ?? null,
       limit: readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes),
+      native: this.#profiler?.numbers() ?? null,
       load: null,
       cost: {
         mainThreadUs,
         offThreadUs: pass === null ? null : this.#threadCpuSinceLastUs(pass),
         ledgerUs: pass === null ? null : known(Math.round(pass.ledgerWallUs)),
         ledgerSkipped: this.#ledgerPace.skipped,
-        ownBytes: pass === null ? null : known(pass.ownBytes),
+        ownBytes: pass === null ? null : known(pass.ownBytes + (this.#profiler?.counters().ownBytes ?? 0)),
       },
+      ...(sites === null ? {} : { sites }),
     };
   }
 }

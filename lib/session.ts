@@ -17,6 +17,7 @@ import { publishIsolate } from './isolates.js';
 import { describeSample, Log, startRecord } from './log.js';
 import type { Native } from './native.js';
 import type { ResolvedOptions } from './options.js';
+import { joinProfiler, type NativeProfile, NativeProfiler } from './profile.js';
 import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';
 import type { StreamsReport } from './streams/report.js';
@@ -31,6 +32,7 @@ const alertChannel = channel('extmem:alert');
 /** What the isolate that owns the session holds. */
 interface Owned {
   readonly gc: GcWatch;
+  readonly profiler: NativeProfiler;
   readonly sampler: Sampler;
   readonly watch: Watch;
   readonly log: Log;
@@ -78,7 +80,10 @@ export class Session extends EventEmitter<SessionEvents> {
     if (owns) {
       this.#owned = this.#own(options, native);
       this.#tick();
-    } else this.#publish();
+    } else {
+      this.#publish();
+      if (this.#binding !== null && options.sampleBytes > 0) joinProfiler(this.#binding);
+    }
     this.#timer = setInterval(() => (owns ? this.#tick() : this.#publish()), options.intervalMs).unref();
     process.once('exit', this.#onExit);
   }
@@ -87,10 +92,16 @@ export class Session extends EventEmitter<SessionEvents> {
     try {
       const log = new Log(openSink(options.destination, native.binding));
       const gc = new GcWatch();
-      const sampler = new Sampler(native.binding, gc, this.#streams, options.memoryLimitBytes);
-      const capabilities = findCapabilities(native, sampler.limitSource, streamsCapability(options.streams));
+      const profiler = new NativeProfiler(native.binding, options);
+      const sampler = new Sampler(native.binding, gc, this.#streams, options.memoryLimitBytes, profiler);
+      const capabilities = findCapabilities(
+        native,
+        sampler.limitSource,
+        streamsCapability(options.streams),
+        profiler.capabilities,
+      );
       log.write(startRecord(options, native, capabilities), 'extmem started');
-      return { gc, sampler, watch: new Watch(options), log };
+      return { gc, profiler, sampler, watch: new Watch(options), log };
     } catch (error) {
       this.#streams?.stop();
       this.#binding?.close();
@@ -184,6 +195,23 @@ export class Session extends EventEmitter<SessionEvents> {
     return this.#stopped ? null : (this.#streams?.report() ?? null);
   }
 
+  /**
+   * What native memory is live now, by the stacks that allocated it. Growth counts from the previous call. Symbols are
+   * read off this thread.
+   * @throws ExtmemError `ERR_EXTMEM_STOPPED` when this isolate owns no running session, or it does not profile.
+   */
+  async profile(): Promise<NativeProfile> {
+    const unavailable =
+      this.#stopped || this.#owned === null ? 'the session does not run' : this.#owned.profiler.unavailable;
+    if (this.#owned === null || unavailable !== null) {
+      throw new ExtmemError(
+        'ERR_EXTMEM_STOPPED',
+        `Expected a running session of this thread that samples native memory, received none: ${unavailable}.`,
+      );
+    }
+    return this.#owned.profiler.profile();
+  }
+
   /** Ends the session: the last line is written, the reader thread is joined. A second call does nothing. */
   stop(): void {
     if (this.#stopped) return;
@@ -193,6 +221,7 @@ export class Session extends EventEmitter<SessionEvents> {
     process.removeListener('exit', this.#onExit);
     this.#binding?.close();
     if (this.#owned !== null) {
+      this.#owned.profiler.stop();
       this.#owned.gc.stop();
       this.#owned.watch.stop();
       this.#owned.log.write({ kind: 'stop', samples: this.#samples }, `extmem stopped after ${this.#samples} samples`);

@@ -1,4 +1,5 @@
-// The only file that speaks Node-API: a thin handle per environment over one process-wide core.
+// Speaks Node-API (with profile_exports.cc, and nothing else does): a thin handle per environment over one process-wide
+// core.
 //
 // Numbers cross as one Float64Array whose order is the field table, so a sample costs one copy and no objects. There
 // is no policy and no user-facing text here: TypeScript decides when a pass runs and what its numbers mean, and it
@@ -24,6 +25,8 @@
 #include "isolate_table.h"
 #include "own_memory.h"
 #include "pass.h"
+#include "profile.h"
+#include "profile_exports.h"
 #include "reader.h"
 
 namespace extmem {
@@ -311,6 +314,7 @@ void OnEnvironmentEnd(void* data) {
   Environment* self = static_cast<Environment*>(data);
   CloseEnvironmentReader(self);
   RemoveIsolate(self);
+  ProfileThreadEnds();
   delete self;
 }
 
@@ -324,10 +328,13 @@ napi_value Init(napi_env env, napi_value exports) {
   }
   DetectAllocator();
 
-  for (const ExportRow& row : kExports) {
-    napi_value function = nullptr;
-    napi_create_function(env, row.name, NAPI_AUTO_LENGTH, row.call, nullptr, &function);
-    napi_set_named_property(env, exports, row.name, function);
+  const Rows<ExportRow> own = {kExports, std::size(kExports)};
+  for (const Rows<ExportRow>& rows : {own, ProfileExports()}) {
+    for (const ExportRow& row : rows) {
+      napi_value function = nullptr;
+      napi_create_function(env, row.name, NAPI_AUTO_LENGTH, row.call, nullptr, &function);
+      napi_set_named_property(env, exports, row.name, function);
+    }
   }
   napi_value fields = nullptr;
   napi_create_array_with_length(env, kFieldCount, &fields);
@@ -336,7 +343,7 @@ napi_value Init(napi_env env, napi_value exports) {
   napi_set_named_property(env, exports, "parts", Bits(env, kParts, std::size(kParts)));
   napi_set_named_property(env, exports, "probes", Bits(env, kProbes, std::size(kProbes)));
   const std::string declaration =
-      Declaration({kExports, std::size(kExports)}, {kParts, std::size(kParts)}, {kProbes, std::size(kProbes)});
+      Declaration(own, ProfileExports(), {kParts, std::size(kParts)}, {kProbes, std::size(kProbes)});
   napi_set_named_property(env, exports, "declaration", Text(env, declaration));
   return exports;
 }

@@ -17,10 +17,10 @@ std::string Bits(const char* name, Rows<BitRow> rows) {
 
 }  // namespace
 
-std::string Declaration(Rows<ExportRow> exports, Rows<BitRow> parts, Rows<BitRow> probes) {
+std::string Declaration(Rows<ExportRow> exports, Rows<ExportRow> profile, Rows<BitRow> parts, Rows<BitRow> probes) {
   std::string text =
-      "// Generated from the tables in native/addon.cc and native/fields.h by scripts/binding-types.mjs. Do not "
-      "edit.\n\n"
+      "// Generated from the tables in native/addon.cc, native/profile_exports.cc and native/fields.h by "
+      "scripts/binding-types.mjs. Do not edit.\n\n"
       "/** Names of the numbers that `read()` copies, by what they mean; NaN is unknown. */\n"
       "export interface PassNumbers {\n";
   for (const FieldRow& row : kFieldTable) text += Doc("  ", row.doc) + "  readonly " + row.name + ": number;\n";
@@ -35,9 +35,10 @@ std::string Declaration(Rows<ExportRow> exports, Rows<BitRow> parts, Rows<BitRow
       "  readonly declaration: string;\n";
   text += Bits("parts", parts);
   text += Bits("probes", probes);
-  for (const ExportRow& row : exports) {
-    const std::string doc = row.doc;
-    text += "  /** " + doc + " */\n  " + row.name + row.signature + ";\n";
+  for (const Rows<ExportRow>& rows : {exports, profile}) {
+    for (const ExportRow& row : rows) {
+      text += std::string("  /** ") + row.doc + " */\n  " + row.name + row.signature + ";\n";
+    }
   }
   return text + "}\n";
 }

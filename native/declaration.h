@@ -31,7 +31,7 @@ struct Rows {
   const Row* end() const { return first + count; }
 };
 
-std::string Declaration(Rows<ExportRow> exports, Rows<BitRow> parts, Rows<BitRow> probes);
+std::string Declaration(Rows<ExportRow> exports, Rows<ExportRow> profile, Rows<BitRow> parts, Rows<BitRow> probes);
 
 }  // namespace extmem
 

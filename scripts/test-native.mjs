@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const gyp = readFileSync(join(root, 'binding.gyp'), 'utf8');
 const core = [...gyp.matchAll(/native\/[a-z0-9_]+\.cc/g)]
   .map(([path]) => path)
-  .filter((path) => !['native/addon.cc', 'native/declaration.cc'].includes(path));
+  .filter((path) => !['native/addon.cc', 'native/declaration.cc', 'native/profile_exports.cc'].includes(path));
 const headers = ['native', 'test/native'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.h'))
@@ -22,9 +22,9 @@ const variants = [
   {
     name: 'asan',
     sanitize: 'address,undefined',
-    tests: ['smaps', 'malloc_info', 'mappings', 'arena_top', 'own_memory', 'reader'],
+    tests: ['smaps', 'malloc_info', 'mappings', 'arena_top', 'own_memory', 'reader', 'tables'],
   },
-  { name: 'tsan', sanitize: 'thread', tests: ['reader'] },
+  { name: 'tsan', sanitize: 'thread', tests: ['reader', 'tables'] },
 ];
 
 const compiler = process.env.CXX ?? 'g++';

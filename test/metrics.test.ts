@@ -50,9 +50,13 @@ test('every number of a sample has a row, and every row is in a sample', async (
 test('rows are unique, carry their unit and say something', async (t) => {
   t.equal(new Set(metrics.map((metric) => metric.path)).size, metrics.length);
   const count =
-    /(Count|seq|mappings|Threads|threads|workers|requests|peekFailures|Contexts|threadId|fds\.\w+|ledgerSkipped|timers|resources\.\*|streams\.\w+)$/;
+    /(Count|seq|mappings|Threads|threads|workers|requests|peekFailures|Contexts|threadId|fds\.\w+|ledgerSkipped|timers|resources\.\*|streams\.\w+|samples|tracked|[dD]ropped|missedFrees|coverage\.\w+)$/;
   for (const { path, sentence } of metrics) {
-    t.match(path, /(Bytes|Bytes\[\]|leafBytes\.\w+|Ms|Ms\[\]|Us|Ratio|limit\.bytes)$/.test(path) ? /./ : count, path);
+    t.match(
+      path,
+      /(Bytes|BytesError|Bytes\[\]|leafBytes\.\w+|Ms|Ms\[\]|Us|Ratio|limit\.bytes)$/.test(path) ? /./ : count,
+      path,
+    );
     t.match(sentence, /^[A-Z].*\.$|^[a-z]\w+ .*\.$/, sentence);
   }
 });

@@ -73,6 +73,7 @@ export function sampleWith(leaves: Partial<LeafBytes>): Sample {
       resources: { Timeout: 1 },
     },
     limit: { bytes: null, source: 'physical', usedBytes: null, usedRatio: null, etaMs: null },
+    native: null,
     load: null,
     cost: { mainThreadUs: null, offThreadUs: null, ledgerUs: null, ledgerSkipped: 0, ownBytes: null },
   };

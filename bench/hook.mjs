@@ -1,0 +1,80 @@
+// What interception costs: node bench/hook.mjs [--quick]
+//
+//   pair     a malloc+free pair that is not sampled, against none intercepted, in the same process, interleaved
+//   sample   one sample whose stack of about 35 frames was seen before
+//
+// Times are CPU times of the thread that allocates; medians of interleaved rounds; A/A is the same comparison of off
+// with off, which shows the noise. Needs `npm run build` and `node-gyp rebuild -C test/torture-addon`.
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+const binding = require('../build/Release/extmem.node');
+const { pairs } = require('../test/torture-addon/build/Release/pairs.node');
+const rounds = process.argv.includes('--quick') ? 7 : 41;
+// So far apart that none of the pairs is sampled.
+const meanBytes = 2 ** 40;
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const shown = (value) => value.toFixed(2).padStart(8);
+
+binding.profileRegister();
+binding.profileLevel(2);
+
+function withHooks(run) {
+  const status = binding.profileStart(meanBytes, 0, 64, 1);
+  if (status !== 0) throw new Error(`Expected the allocator to be intercepted, received status ${status}`);
+  try {
+    return run();
+  } finally {
+    binding.profileStop();
+  }
+}
+
+console.log(
+  `# ${process.version}, mean ${meanBytes} bytes, ${rounds} rounds, ${new Date().toISOString().slice(0, 10)}`,
+);
+console.log('pair (ns)            off       on    on-off   A/A');
+for (const threads of [1, 4]) {
+  for (const bytes of [64, 1024, 16384]) {
+    const count = 400_000;
+    const off = [];
+    const on = [];
+    const again = [];
+    pairs(bytes, count, threads);
+    for (let i = 0; i < rounds; i++) {
+      off.push(pairs(bytes, count, threads));
+      on.push(withHooks(() => pairs(bytes, count, threads)));
+      again.push(pairs(bytes, count, threads));
+    }
+    const delta = median(on.map((value, i) => value - (off[i] + again[i]) / 2));
+    const noise = median(again.map((value, i) => value - off[i]));
+    console.log(
+      `${String(bytes).padStart(6)} B x ${threads} ${shown(median(off))} ${shown(median(on))} ${shown(delta)} ${shown(noise)}`,
+    );
+  }
+}
+
+// A stack of about 35 frames: JavaScript of ours above node's own and native ones.
+function descend(depth, run) {
+  return depth === 0 ? run() : descend(depth - 1, run);
+}
+let depthShown = 0;
+const perCapture = [];
+for (let i = 0; i < rounds; i++) {
+  descend(0, () => {
+    const count = 20_000;
+    depthShown = binding.profileStack(binding.profileCapture()).length;
+    const before = process.hrtime.bigint();
+    for (let k = 0; k < count; k++) binding.profileCapture();
+    perCapture.push(Number(process.hrtime.bigint() - before) / count);
+  });
+}
+const calls = [];
+for (let i = 0; i < rounds; i++) {
+  const before = process.hrtime.bigint();
+  for (let k = 0; k < 20_000; k++) binding.declaredBytes();
+  calls.push(Number(process.hrtime.bigint() - before) / 20_000);
+}
+console.log(
+  `sample: ${depthShown} frames, ${(median(perCapture) / 1000).toFixed(2)} us, of which a bare call ${(median(calls) / 1000).toFixed(2)} us`,
+);

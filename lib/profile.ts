@@ -1,0 +1,274 @@
+/**
+ * The native profiler, from JavaScript: starts it when that is safe, says why when it is not, and turns its tables
+ * into numbers for the sample and into profiles. One per process: hooks belong to the process, not to an isolate.
+ */
+import type { Binding } from './binding.js';
+import { type ProfileTime, toCollapsed, toPprof } from './pprof.js';
+import { type StackLevel, testStacks, testThread } from './selftest.js';
+import { groupSites, interval95, readTotals, type Site, type SiteInput, StackReader, siteKey } from './sites.js';
+
+/** What `profileCounters()` holds, in its order. */
+const counterNames = [
+  'meanBytes',
+  'rateRaises',
+  'samples',
+  'tracked',
+  'refused',
+  'overwritten',
+  'allocatedBytes',
+  'freedBytes',
+  'allocatedCount',
+  'freedCount',
+  'liveVariance',
+  'stacks',
+  'stacksRefused',
+  'framesRefused',
+  'framesDecoded',
+  'framesUnreadable',
+  'unwalked',
+  'broken',
+  'repaired',
+  'ownBytes',
+  'objects',
+  'patchedObjects',
+  'slots',
+  'refusedSlots',
+  'foreignSlots',
+  'unreadableObjects',
+  'droppedSlots',
+  'mappedBytes',
+  'mappings',
+  'mappingsRefused',
+] as const;
+
+export type ProfileCounters = Readonly<Record<(typeof counterNames)[number], number>>;
+
+/** The `native` part of a sample. Bytes are estimates from samples, with the half-width of their 95 % interval. */
+export interface NativeNumbers {
+  readonly liveBytes: number;
+  readonly liveBytesError: number;
+  readonly liveCount: number;
+  readonly allocatedBytes: number;
+  readonly freedBytes: number;
+  /** Mapped by addons and libraries themselves, and committed to WebAssembly memories; not in `liveBytes`. */
+  readonly mappedBytes: number;
+  /** Mean bytes between samples now; more than asked for while the limit of samples per second presses. */
+  readonly sampleBytes: number;
+  readonly samples: number;
+  readonly tracked: number;
+  /** Live samples that the table had no room for, and stacks and frames that could not be kept. */
+  readonly dropped: number;
+  readonly stacksDropped: number;
+  /** Frees that were not seen: their blocks were counted as live until their address was used again. */
+  readonly missedFrees: number;
+  readonly coverage: { readonly objects: number; readonly patched: number; readonly slots: number };
+}
+
+export interface ProfilerOptions {
+  readonly sampleBytes: number;
+  readonly stackDepth: number;
+  /** Above this the rate is lowered; 0 is no limit. */
+  readonly maxSamplesPerSecond?: number;
+  /** For tests: the same seed draws the same samples. */
+  readonly seed?: number;
+}
+
+/** About 2 % of a core at 2 µs a sample. */
+const defaultMaxSamplesPerSecond = 10_000;
+
+/** A growing site gets among the largest within a few minutes. */
+const sitesOnSample = 20;
+
+/** What each status of `profileStart` means to a reader of the start line. */
+const refusals: Readonly<Record<number, string>> = {
+  1: 'the C library is not glibc, or the addon was built without -z nodelete: the allocator is not intercepted',
+  2: 'two ways to find the real malloc disagree: the allocator is not intercepted',
+  3: 'malloc is chosen at run time by a resolver: the allocator is not intercepted',
+  5: 'the system refuses to make import tables writable (seccomp, SELinux): the allocator is not intercepted',
+  6: 'no memory for the tables of the profiler',
+  7: 'another thread of this process runs the profiler already',
+};
+
+function refusal(binding: Binding, status: number): string {
+  if (status === 4) {
+    const module = binding.profileForeign();
+    return `the allocator is already intercepted by ${module ?? 'generated code'}: two cannot share it`;
+  }
+  return refusals[status] ?? `the allocator is not intercepted (status ${status})`;
+}
+
+/** What is live now, by stack. */
+export class NativeProfile {
+  readonly #stacks: readonly SiteInput[];
+  readonly #sites: readonly Site[];
+  readonly #time: ProfileTime;
+
+  constructor(stacks: readonly SiteInput[], sites: readonly Site[], time: ProfileTime) {
+    this.#stacks = stacks;
+    this.#sites = sites;
+    this.#time = time;
+  }
+
+  /** The sites that hold most, or that grew most since the previous profile. */
+  top(count = 10, by: 'liveBytes' | 'growthBytes' = 'liveBytes'): Site[] {
+    return [...this.#sites].sort((a, b) => (b[by] ?? 0) - (a[by] ?? 0)).slice(0, count);
+  }
+
+  /** Gzipped, for `go tool pprof`, speedscope, Pyroscope. */
+  toPprof(): Buffer {
+    return toPprof(this.#stacks, this.#time);
+  }
+
+  /** One line a stack with its live bytes, for flame graph tools. */
+  toCollapsed(): string {
+    return toCollapsed(this.#stacks, process.cwd());
+  }
+}
+
+/** A running profiler, or the reason why there is none. */
+export class NativeProfiler {
+  /** Why nothing is sampled; `null` when it is. */
+  readonly unavailable: string | null;
+  readonly stacks: StackLevel | null;
+  readonly #binding: Binding | null;
+  readonly #reader: StackReader | null;
+  readonly #startedMs = Date.now();
+  #previous: ReadonlyMap<string, number> | undefined;
+  #sites: readonly Site[] | null = null;
+  #refreshing = false;
+  #restoreDlopen: (() => void) | null = null;
+
+  /** Never throws: a profiler that cannot start is one that says why. */
+  constructor(binding: Binding | null, options: ProfilerOptions) {
+    this.#binding = null;
+    this.#reader = null;
+    this.stacks = null;
+    if (binding === null || options.sampleBytes === 0) {
+      this.unavailable = binding === null ? 'the addon is missing' : 'sampleBytes is 0';
+      return;
+    }
+    this.stacks = testStacks(binding);
+    const limit = options.maxSamplesPerSecond ?? defaultMaxSamplesPerSecond;
+    const status = binding.profileStart(options.sampleBytes, limit, options.stackDepth, options.seed ?? 0);
+    if (status !== 0) {
+      this.unavailable = refusal(binding, status);
+      return;
+    }
+    this.unavailable = null;
+    this.#binding = binding;
+    this.#reader = new StackReader(binding);
+    this.#restoreDlopen = followDlopen(binding);
+  }
+
+  get capabilities(): { nativeProfile: true | string; javascriptStacks: true | string } {
+    const nativeProfile = this.unavailable ?? true;
+    return { nativeProfile, javascriptStacks: this.unavailable ?? this.stacks?.reason ?? true };
+  }
+
+  /** Cheap, once a tick: follows loaded libraries and reads the counters. `null` when nothing is sampled. */
+  numbers(): NativeNumbers | null {
+    if (this.#binding === null) return null;
+    this.#binding.profileRescan();
+    const counters = this.counters();
+    const liveBytes = Math.max(0, counters.allocatedBytes - counters.freedBytes);
+    const [low, high] = interval95(liveBytes, counters.liveVariance);
+    return {
+      liveBytes,
+      liveBytesError: Math.round((high - low) / 2),
+      liveCount: Math.max(0, Math.round(counters.allocatedCount - counters.freedCount)),
+      allocatedBytes: counters.allocatedBytes,
+      freedBytes: counters.freedBytes,
+      mappedBytes: counters.mappedBytes,
+      sampleBytes: counters.meanBytes,
+      samples: counters.samples,
+      tracked: counters.tracked,
+      dropped: counters.refused + counters.mappingsRefused,
+      stacksDropped: counters.stacksRefused + counters.framesRefused,
+      missedFrees: counters.overwritten,
+      coverage: { objects: counters.objects, patched: counters.patchedObjects, slots: counters.slots },
+    };
+  }
+
+  /**
+   * The sites that hold most, for a sample: those of the last refresh, each handed out once. Symbols are read off this
+   * thread, so what is asked for now comes with a later sample. `null` when there is nothing new.
+   */
+  takeSites(): readonly Site[] | null {
+    const sites = this.#sites;
+    this.#sites = null;
+    return sites;
+  }
+
+  refreshSites(): void {
+    if (this.#binding === null || this.#refreshing) return;
+    this.#refreshing = true;
+    this.#collect()
+      .then(({ sites }) => {
+        this.#sites = sites.filter(({ liveBytes }) => liveBytes > 0).slice(0, sitesOnSample);
+      })
+      // A pool that is shut down rejects: the process ends, and nobody waits for sites.
+      .catch(() => {})
+      .finally(() => {
+        this.#refreshing = false;
+      });
+  }
+
+  counters(): ProfileCounters {
+    const numbers = this.#binding?.profileCounters() ?? new Float64Array(counterNames.length);
+    return Object.fromEntries(counterNames.map((name, i) => [name, numbers[i] ?? 0])) as ProfileCounters;
+  }
+
+  /** Mean bytes between samples, from now on. What was sampled before keeps its own rate. */
+  setSampleBytes(bytes: number): void {
+    this.#binding?.profileRate(bytes);
+  }
+
+  /** What is live now. Growth counts from the previous call. Symbols are read off this thread. */
+  async profile(): Promise<NativeProfile> {
+    const time = { startedMs: this.#startedMs, takenMs: Date.now(), sampleBytes: this.counters().meanBytes };
+    const { stacks, sites } = await this.#collect(this.#previous);
+    this.#previous = new Map(sites.map((site) => [siteKey(site), site.liveBytes]));
+    return new NativeProfile(stacks, sites, time);
+  }
+
+  async #collect(previous?: ReadonlyMap<string, number>): Promise<{ stacks: SiteInput[]; sites: Site[] }> {
+    const totals = this.#binding === null ? [] : readTotals(this.#binding.profileTotals());
+    const nowSecond = process.hrtime()[0];
+    const reader = this.#reader;
+    await reader?.resolve(totals.map(({ stack }) => stack));
+    const stacks = totals.map((row) => ({ totals: row, frames: reader?.frames(row.stack) ?? [] }));
+    const view = { root: process.cwd(), executable: process.execPath, nowSecond };
+    return { stacks, sites: groupSites(stacks, previous === undefined ? view : { ...view, previous }) };
+  }
+
+  /** Restores the allocator. Totals stay readable; what is live is no longer known. */
+  stop(): void {
+    this.#restoreDlopen?.();
+    this.#restoreDlopen = null;
+    this.#binding?.profileStop();
+  }
+}
+
+/** An isolate that joins: its frames are decoded too, when the self-test passes on its thread. */
+export function joinProfiler(binding: Binding): StackLevel {
+  return testThread(binding);
+}
+
+/**
+ * An addon's import table can be rewritten when it is loaded, which is right after this. Whoever wrapped the function
+ * after us keeps his wrapper, and ours forwards.
+ */
+function followDlopen(binding: Binding): () => void {
+  const original = process.dlopen;
+  const following: typeof process.dlopen = function dlopen(this: unknown, ...args: Parameters<typeof process.dlopen>) {
+    try {
+      return Reflect.apply(original, this, args);
+    } finally {
+      binding.profileRescan();
+    }
+  };
+  Reflect.set(process, 'dlopen', following);
+  return () => {
+    if (process.dlopen === following) Reflect.set(process, 'dlopen', original);
+  };
+}

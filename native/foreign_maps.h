@@ -1,0 +1,36 @@
+// Mappings that are not malloc's: those that addons and libraries make themselves, and the committed part of
+// WebAssembly memories, each with the stack that made it. All of them are recorded; there are few.
+//
+// Any thread, also from hooks. A short lock, because ranges are cut and joined: mappings cost far more than it.
+#ifndef EXTMEM_NATIVE_FOREIGN_MAPS_H_
+#define EXTMEM_NATIVE_FOREIGN_MAPS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace extmem {
+
+bool ForeignInit();
+// [start, start + length) belongs to `stack`, apart from what is already recorded inside.
+void ForeignMapped(uintptr_t start, size_t length, uint32_t stack);
+// Anything recorded inside is gone.
+void ForeignUnmapped(uintptr_t start, size_t length);
+
+// Address space that was set aside for a WebAssembly memory, to be committed bit by bit.
+void ForeignReserved(uintptr_t start, size_t length);
+bool IsForeignReserved(uintptr_t start);
+
+// The first recorded range that ends after `address`. False: there is none. For the ledger.
+bool ForeignNext(uintptr_t address, uintptr_t* start, uintptr_t* end);
+
+struct ForeignCounters {
+  uint64_t bytes;
+  uint64_t ranges;
+  uint64_t refused;  // ranges that the table had no room for
+};
+ForeignCounters ForeignCount();
+void ForeignForget();
+
+}  // namespace extmem
+
+#endif  // EXTMEM_NATIVE_FOREIGN_MAPS_H_

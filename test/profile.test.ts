@@ -1,0 +1,112 @@
+/** The native profiler on plain processes of every Node: leaks are named, hooks come and go, refusals are sentences. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { nodes, programs, root, run } from './plain.js';
+
+const leaks = join(programs, 'native-leaks.cjs');
+const cases = join(programs, 'hook-cases.cjs');
+const lines = readFileSync(leaks, 'utf8').split('\n');
+interface SiteRow {
+  readonly site: string;
+  readonly module: string | null;
+  readonly liveBytes: number;
+  readonly liveBytesRange: readonly [number, number];
+  readonly frames: readonly { readonly function: string }[];
+}
+
+/** The call that must stand in the line of source that is named, and the module that must be blamed. */
+const named: Readonly<Record<string, readonly [call: string, module: string]>> = {
+  secureContext: ['createSecureContext(', 'node'],
+  zlib: ['createGzip(', 'node'],
+  cipher: ['createCipheriv(', 'node'],
+  sqlite: ['.prepare(', 'node'],
+  externalString: ["toString('latin1')", 'node'],
+  wasm: ['.grow(', 'node'],
+  buffers: ['allocUnsafeSlow(', 'node'],
+  addon: ["addon('leak').allocate(", 'leak.node'],
+  stripped: ["addon('stripped').allocate(", 'stripped.node'],
+  frameless: ["addon('frameless').allocate(", 'frameless.node'],
+  mapped: ["addon('leak').map(", 'leak.node'],
+};
+/** Bytes, where the program knows them. */
+const truths: Readonly<Record<string, number>> = {
+  externalString: 40 * 2_000_003,
+  wasm: 100 * 4 * 65_536,
+  mapped: 30 << 20,
+};
+
+async function result<Value>(node: string, name: string, flags: readonly string[] = []): Promise<Value> {
+  const ended = await run(node, [...flags, cases, name]);
+  if (ended.code !== 0) throw new Error(`${name} ended with ${ended.code ?? ended.signal}: ${ended.stderr}`);
+  return JSON.parse(ended.stdout) as Value;
+}
+
+for (const node of nodes) {
+  t.test(`node ${node.major}`, async (t) => {
+    for (const [name, [call, module]] of Object.entries(named)) {
+      if (name === 'sqlite' && node.major === 20) continue; // node:sqlite came with Node 22
+      t.test(`names the leak: ${name}`, async (t) => {
+        const ended = await run(node.path, ['--no-warnings', leaks, name]);
+        const [first] = JSON.parse(ended.stdout) as SiteRow[];
+        const line = /\(test\/programs\/native-leaks\.cjs:(\d+):\d+\)$/.exec(first?.site ?? '')?.[1];
+        t.match(lines[Number(line) - 1], call, `${first?.site}`);
+        t.equal(first?.module, module);
+        const truth = truths[name];
+        // Large ones are exact; small ones of the same line come on top.
+        if (truth !== undefined) t.ok(Math.abs((first?.liveBytes ?? 0) / truth - 1) < 0.002, `${first?.liveBytes}`);
+        if (name === 'addon') t.equal(first?.frames[0]?.function, 'LeakyThumbnail(unsigned long)');
+      });
+    }
+
+    t.test('nothing is patched and nothing recorded when it is off', async (t) => {
+      t.same(await result(node.path, 'off'), {
+        samples: 0,
+        tracked: 0,
+        refused: 0,
+        overwritten: 0,
+        slots: 0,
+        capabilities: { nativeProfile: 'sampleBytes is 0', javascriptStacks: 'sampleBytes is 0' },
+        numbers: null,
+      });
+    });
+
+    t.test('no free is lost: every block of the racing threads is gone', async (t) => {
+      const exact = await result<{ samples: number; overwritten: number; left: unknown[] }>(node.path, 'exact');
+      t.ok(exact.samples > 300_000);
+      t.equal(exact.overwritten, 0);
+      t.same(exact.left, []);
+    });
+
+    t.test('starts and stops a thousand times while threads allocate', async (t) => {
+      t.same(await result(node.path, 'startStop'), { statuses: [0], works: true });
+    });
+
+    t.test('a second copy of the addon is refused and told who is first', async (t) => {
+      const { first, second, after } = await result<Record<string, string | null>>(node.path, 'twoCopies');
+      t.equal(first, null);
+      t.match(second, /^the allocator is already intercepted by .*extmem\.node: two cannot share it$/);
+      t.equal(after, null, 'free again when the first has stopped');
+    });
+
+    t.test('a sandbox that forbids mprotect: the profiler does not exist, and says so', async (t) => {
+      const denied = await result<Record<string, unknown>>(node.path, 'denied');
+      t.match(denied.unavailable, /^the system refuses to make import tables writable/);
+      t.same([denied.samples, denied.tracked, denied.numbers], [0, 0, null]);
+    });
+
+    t.test('a worker that owns the profiler is killed', async (t) => {
+      t.same(await result(node.path, 'ownerKilled'), { during: 7, after: 0 });
+    });
+
+    t.test('out of memory ends the process as ever', async (t) => {
+      const ended = await run(node.path, ['--max-old-space-size=30', cases, 'outOfMemory']);
+      t.equal(ended.signal, 'SIGABRT');
+      t.match(ended.stderr, /heap out of memory/);
+    });
+  });
+}
+
+t.test('the addon of the tests is built', async (t) => {
+  t.ok(existsSync(join(root, 'test', 'torture-addon', 'build', 'Release', 'torture.node')));
+});

@@ -1,0 +1,18 @@
+{
+  "target_defaults": {
+    "cflags!": ["-fno-exceptions"],
+    "cflags_cc!": ["-fno-exceptions", "-std=gnu++14", "-std=gnu++17", "-std=gnu++20"],
+    "cflags_cc": ["-std=c++17", "-fexceptions", "-O1"]
+  },
+  "targets": [
+    { "target_name": "torture", "sources": ["torture.cc"], "cflags_cc": ["-fno-omit-frame-pointer"] },
+    { "target_name": "frameless", "sources": ["leak.cc"], "cflags_cc": ["-O2", "-fomit-frame-pointer"] },
+    { "target_name": "stripped", "sources": ["leak.cc"], "ldflags": ["-s"] },
+    { "target_name": "leak", "sources": ["leak.cc"] },
+    { "target_name": "pairs", "sources": ["pairs.cc"], "cflags_cc": ["-O2"] },
+    {
+      "target_name": "reloaded", "type": "shared_library", "product_prefix": "", "product_extension": "so",
+      "sources": ["reloaded.cc"]
+    }
+  ]
+}
