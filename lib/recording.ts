@@ -41,7 +41,12 @@ function isSample(record: Record<string, unknown>): boolean {
   if (malloc !== null) {
     if (!isObject(malloc) || !numberOrNull(malloc.retainedBytes) || !numberOrNull(malloc.inUseBytes)) return false;
     const range = malloc.nativeBytes;
-    if (range !== null && !(Array.isArray(range) && range.length === 2 && range.every(Number.isFinite))) return false;
+    if (
+      range !== null &&
+      range !== undefined &&
+      !(Array.isArray(range) && range.length === 2 && range.every(Number.isFinite))
+    )
+      return false;
   }
   if (ledger === null) return true;
   if (!isObject(ledger) || typeof ledger.rssBytes !== 'number' || !isObject(ledger.leafBytes)) return false;
