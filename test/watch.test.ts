@@ -51,7 +51,7 @@ const suspected = `
   let samples = 0;
   session.on('sample', (sample) => {
     samples++;
-    if (sample.sites !== undefined) firstSites ??= samples;
+    if (sample.sites?.some((site) => site.heap === 'js-heap')) firstSites ??= samples;
     if (samples === 240 || events.some(({ id, state }) => id === 'js-heap' && state === 'found')) process.stdout.write(JSON.stringify({ events, published, firstSites }) + '\\n', () => process.exit());
   });
   session.on('verdict', ({ id, state, suspects }) => {
@@ -82,7 +82,9 @@ for (const node of nodes) {
     }>(node, ['-e', suspected]);
     const heap = events.find(({ id, state }) => id === 'js-heap' && state === 'found');
     // V8's profiler sees physical frames: a function that was inlined counts as its caller.
-    t.match(heap?.site, /^(keepRow|\(anonymous\)) \(\[eval\]:/);
+    t.ok(heap, 'found');
+    // On a busy machine the verdict can come before a second reading of the sites: then there is no suspect yet.
+    if (heap?.site) t.match(heap.site, /^(keepRow|\(anonymous\)) \(\[eval\]:/);
     t.strictSame(
       published,
       events.map(({ id }) => id),
