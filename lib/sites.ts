@@ -6,7 +6,9 @@
  * Poisson count in units of w = V/X bytes: it is lopsided when few samples are behind it, as the truth is, and closes
  * to X when everything was recorded exactly.
  */
+
 import type { Binding } from './binding.js';
+import type { Frame } from './suspects.js';
 
 /** One row of `profileTotals()`. */
 export interface StackTotals {
@@ -39,15 +41,6 @@ export interface StackFrame {
   readonly pc: number;
   /** From the start of the function, or of the module when `name` is empty. */
   readonly offset: number;
-}
-
-/** One frame as it is shown. Lines and columns count from 1. */
-export interface Frame {
-  readonly function: string;
-  /** Path or URL of the script, or the module of a native frame; `null` when unknown. */
-  readonly file: string | null;
-  readonly line: number | null;
-  readonly column: number | null;
 }
 
 /** What one place in the source holds. */
