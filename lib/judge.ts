@@ -244,16 +244,14 @@ export class Judge {
     const trend = isFound ? trendOfRule(rule, scope) : null;
     const carriesRss = rule.kind !== 'count' || rule.carriesRss;
     const shares = isFound && carriesRss ? scope.shares() : {};
-    const suspects = isFound
-      ? this.#suspects.rank(rule.id === 'js-heap' || rule.id === 'contexts' ? 'js-heap' : 'native')
-      : [];
+    const suspects = isFound && rule.suspects !== null ? this.#suspects.rank(rule.suspects) : [];
     const words: Words = {
       rule,
       reason: decision.reason,
       trend,
       sinceMs: isFound ? (decision.track?.sinceMs ?? null) : null,
       shares,
-      suspects: carriesRss ? suspects : [],
+      suspects,
       etaMs: isFound && carriesRss ? this.eta() : null,
       sample: this.#sample,
       progress: scope.progress,
@@ -267,7 +265,7 @@ export class Judge {
       sinceMs: words.sinceMs,
       evidence: isFound ? evidenceOf(rule, scope) : [],
       shares,
-      suspects: words.suspects,
+      suspects,
       etaMs: words.etaMs,
       sentence: sentenceOf(words),
       next: nextOf(words),
