@@ -26,6 +26,7 @@ export const metrics = [
   'rss',
   ...classes,
   'reclaimable',
+  'usedHeap',
   'oldHeap',
   'buffers',
   'others',
@@ -151,6 +152,7 @@ export function readRow(timeMs: number, sample: unknown, sources: Sources): Row 
     divideWithoutLedger(sample, row);
   }
   if (mallocMs !== null) sources.mallocMs = mallocMs;
+  row.usedHeap = amountAt(sample, 'v8', 'heapUsedBytes');
   row.oldHeap = oldHeap(sample);
   const { buffers, others } = outsideHeap(sample);
   row.buffers = buffers;

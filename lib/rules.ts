@@ -81,7 +81,7 @@ export const rules = [
     id: 'js-heap',
     kind: 'class',
     metric: 'js-heap',
-    own: ['oldHeapAfterGc', 'oldHeap'],
+    own: ['oldHeapAfterGc', 'oldHeap', 'usedHeap'],
     underThreads: true,
     noun: 'the JavaScript heap',
     suspects: 'js-heap',

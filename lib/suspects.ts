@@ -94,6 +94,9 @@ function isSite(value: unknown): value is Site {
   );
 }
 
+/** One line may allocate through several modules: an addon's memory, and Node's handle for it. */
+const keyOf = ({ site, module }: Place) => `${site}\n${module ?? ''}`;
+
 /** The streams of one line, as a suspect; `null` for what is no such row. */
 function streamSuspect(row: unknown): Suspect | null {
   if (!isPlace(row)) return null;
@@ -138,7 +141,7 @@ export class Suspects {
     const observedMs = isAmount(observed) ? (observed as number) : timeMs;
     // The profiler was started anew, so that what it had seen before seems to be gone.
     if (observedMs < (readings.at(-1)?.observedMs ?? 0)) readings.length = 0;
-    readings.push({ timeMs, observedMs, sites: new Map(sites.map((site) => [site.site, site])) });
+    readings.push({ timeMs, observedMs, sites: new Map(sites.map((site) => [keyOf(site), site])) });
     // The second oldest goes: the oldest gives the longest span, the newest the present.
     if (readings.length > readingsKept) readings.splice(1, 1);
   }
@@ -163,7 +166,7 @@ function rankSites(readings: readonly Reading[]): Suspect[] {
   const hours = (newest.timeMs - oldest.timeMs) / hourMs;
   const rate = (amount: number) => (hours > 0 ? Math.round(amount / hours) : 0);
   const suspects = [...newest.sites.values()].map(({ heap: _, observedMs: __, ...site }) => {
-    const before = oldest.sites.get(site.site);
+    const before = oldest.sites.get(keyOf(site));
     return {
       ...site,
       growthBytesPerHour: rate(site.liveBytes - (before?.liveBytes ?? 0)),

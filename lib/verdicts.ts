@@ -84,6 +84,10 @@ const staysDominant = 0.35;
 /** A class that grows by itself is said from this share on: below, it is not why RSS grows. */
 const worthSaying = 0.03;
 
+/** Where no class is large enough to be told by itself, twice as much has to be lost: start-up is a bit of everything. */
+const mixedFloor = 8 * 2 ** 20;
+const mixedRatio = 0.04;
+
 /** Enough known values for a share. */
 const knownPoints = 6;
 
@@ -234,6 +238,8 @@ function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decisio
  */
 function isDivided({ shares, scope, isKnown }: Facts): boolean {
   if (!isKnown('files')) return true;
+  const rss = scope.trend('rss');
+  if (rss === null || rss.rise < Math.max(mixedFloor, mixedRatio * rss.level)) return false;
   const parts = classes
     .filter((metric) => metric !== 'files' && rises(metric, scope))
     .map((metric) => shares[metric] ?? 0);
