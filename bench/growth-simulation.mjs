@@ -128,7 +128,10 @@ if (!isMainThread) {
   };
   await Promise.all(Array.from({ length: Number(args.threads) }, workOff));
 
-  const lines = [`| series (${args.runs} runs) | plain, K = 3 | plain, K = 4 | extmem | against K = 4 |`, '|---|---|---|---|---|'];
+  const lines = [
+    `| series (${args.runs} runs) | plain, K = 3 | plain, K = 4 | extmem | against K = 4 |`,
+    '|---|---|---|---|---|',
+  ];
   const counts = { better: 0, same: 0, worse: 0 };
   for (const { name, leaks = false } of wanted) {
     const outcomes = results.get(name);
@@ -137,9 +140,14 @@ if (!isMainThread) {
     const note = cleared > 0 ? `, ${cleared} of ${alarmsOf(own).length} cleared` : '';
     const against = compare(outcomes, leaks);
     counts[against]++;
-    lines.push(`| ${name} | ${cell(k3)} | ${cell(k4)} | ${cell(own)}${note} | ${against === 'worse' ? '**worse**' : against} |`);
+    lines.push(
+      `| ${name} | ${cell(k3)} | ${cell(k4)} | ${cell(own)}${note} | ${against === 'worse' ? '**worse**' : against} |`,
+    );
   }
-  lines.push('', `Against the plain classifier with K = 4: ${counts.better} cells better, ${counts.same} the same, ${counts.worse} worse.`);
+  lines.push(
+    '',
+    `Against the plain classifier with K = 4: ${counts.better} cells better, ${counts.same} the same, ${counts.worse} worse.`,
+  );
   console.log(lines.join('\n'));
   if (args.write) replaceTable('simulation', lines);
 }

@@ -95,7 +95,9 @@ const services = {
     },
   childStdio: () => {
     const children = [];
-    process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+    process.on('exit', () => {
+      for (const child of children) child.kill('SIGKILL');
+    });
     return function startHelper(i) {
       if (i % 50 === 0) children.push(childProcess.spawn('sleep', ['1000']));
     };
@@ -140,7 +142,11 @@ const services = {
     if (i % 10 === 0) await (await fs.promises.open(__filename)).close();
   },
   childrenEnd: () => (i) => {
-    if (i % 50 === 0) childProcess.spawn('true').on('error', () => {}).stdout.resume();
+    if (i % 50 === 0)
+      childProcess
+        .spawn('true')
+        .on('error', () => {})
+        .stdout.resume();
   },
 };
 

@@ -9,7 +9,7 @@ const tls = require('node:tls');
 const zlib = require('node:zlib');
 const { EventEmitter } = require('node:events');
 const addon = require('../addon/build/Release/test_addon.node');
-const { KiB, MiB, kept, keep, parsedBody, idleWorker } = require('./service-parts.cjs');
+const { KiB, MiB, keep, parsedBody, idleWorker } = require('./service-parts.cjs');
 
 const bus = new EventEmitter().setMaxListeners(0);
 
