@@ -92,16 +92,16 @@ export class Sampler {
     return this.#limitSource;
   }
 
-  /** The parts of a pass that may run now without costing more than they should. */
-  dueParts(): number {
-    const nowMs = monotonicMs();
+  /** The parts of a pass that may run in `inMs` without costing more than they should. */
+  dueParts(inMs: number): number {
+    const atMs = monotonicMs() + inMs;
     if (this.#binding === null) return 0;
     const { parts } = this.#binding;
     let due: number = parts.quick;
-    if (this.#ledgerPace.permits(nowMs)) due |= parts.ledger;
+    if (this.#ledgerPace.permits(atMs)) due |= parts.ledger;
     if (this.#allocatorStopped() === null) {
-      if (this.#allocatorPace.permits(nowMs)) due |= parts.allocator;
-      if (this.#reclaimablePace.permits(nowMs)) due |= parts.reclaimable;
+      if (this.#allocatorPace.permits(atMs)) due |= parts.allocator;
+      if (this.#reclaimablePace.permits(atMs)) due |= parts.reclaimable;
     }
     return due;
   }
@@ -153,6 +153,7 @@ export class Sampler {
     const { timers, byType } = this.#resources.count(nowMs);
     if (this.#seq % samplesPerSites === samplesPerSites - 1) this.#profiler?.refreshSites();
     const sites = this.#profiler?.takeSites() ?? null;
+    const native = this.#profiler?.numbers() ?? null;
     const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
     return {
       seq: this.#seq++,
@@ -165,14 +166,14 @@ export class Sampler {
       process: { ...(pass === null ? fallbackProcess() : composeProcess(pass)), timers, resources: byType },
       streams: this.#streams?.sample() ?? null,
       limit: readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes),
-      native: this.#profiler?.numbers() ?? null,
+      native,
       load: null,
       cost: {
         mainThreadUs,
         offThreadUs: pass === null ? null : this.#threadCpuSinceLastUs(pass),
         ledgerUs: pass === null ? null : known(Math.round(pass.ledgerWallUs)),
         ledgerSkipped: this.#ledgerPace.skipped,
-        ownBytes: pass === null ? null : known(pass.ownBytes + (this.#profiler?.counters().ownBytes ?? 0)),
+        ownBytes: pass === null ? null : known(pass.ownBytes + (this.#profiler?.ownBytes ?? 0)),
       },
       ...(sites === null ? {} : { sites }),
     };

@@ -27,7 +27,7 @@ function count(parser) {
   parser.on('assert', (assert) => {
     // Of tap's own report, a CI keeps only the end. A file that timed out is named by the point that sums it up.
     if (!assert.ok && !assert.skip)
-      failures.push(`failed: ${assert.fullname} (line ${assert.diag?.at?.lineNumber ?? '?'})`);
+      failures.push(`failed: ${assert.fullname.slice(0, 300)} (line ${assert.diag?.at?.lineNumber ?? '?'})`);
     if (children > 0) {
       children--;
       return;
