@@ -18,6 +18,10 @@ export interface PassNumbers {
   readonly fdPipes: number;
   /** of which the rest: epoll, eventfd, timers, terminals, devices. */
   readonly fdOther: number;
+  /** when they were counted, same clock. */
+  readonly fdAtMs: number;
+  /** CPU of that count. */
+  readonly fdCpuUs: number;
   /** when the pass over smaps ended, same clock. */
   readonly ledgerAtMs: number;
   /** how long that pass took. */
@@ -107,7 +111,7 @@ export interface Binding {
   /** The text of this file. */
   readonly declaration: string;
   readonly parts: {
-    /** statm, fds by kind, threads, watched texts. */
+    /** statm, threads, watched texts. */
     readonly quick: 1;
     /** one pass over smaps. */
     readonly ledger: 2;
@@ -115,6 +119,8 @@ export interface Binding {
     readonly allocator: 4;
     /** bins of malloc_info; glibc only. */
     readonly reclaimable: 8;
+    /** fds by kind. */
+    readonly descriptors: 16;
   };
   readonly probes: {
     /** /proc/self/smaps can be read. */

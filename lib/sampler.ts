@@ -39,18 +39,19 @@ type Descriptors = Omit<ProcessNumbers, 'timers' | 'resources'>;
 
 function fallbackProcess(): Descriptors {
   try {
-    return { threads: null, workers: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1 };
+    return { threads: null, workers: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1, fdsAgeMs: 0 };
   } catch {
     // No /proc: unknown, which is what null says.
-    return { threads: null, workers: null, fds: null, fdCount: null };
+    return { threads: null, workers: null, fds: null, fdCount: null, fdsAgeMs: null };
   }
 }
 
-function composeProcess(pass: Pass): Descriptors {
+function composeProcess(pass: Pass, nowMs: number): Descriptors {
+  const fdsAgeMs = Number.isNaN(pass.fdAtMs) ? null : Math.max(0, Math.round(nowMs - pass.fdAtMs));
   const fds = Number.isNaN(pass.fdFiles)
     ? null
     : { files: pass.fdFiles, sockets: pass.fdSockets, pipes: pass.fdPipes, other: pass.fdOther };
-  return { threads: known(pass.threads), workers: null, fds, fdCount: known(pass.fdCount) };
+  return { threads: known(pass.threads), workers: null, fds, fdCount: known(pass.fdCount), fdsAgeMs };
 }
 
 export class Sampler {
@@ -64,6 +65,7 @@ export class Sampler {
   readonly #limitOverrideBytes: number | null;
   readonly #malloc: MallocAccount | null;
   readonly #ledgerPace = new Pace();
+  readonly #descriptorPace = new Pace();
   readonly #allocatorPace = new Pace(slowestAllocatorCallUs);
   readonly #reclaimablePace = new Pace(slowestAllocatorCallUs);
   #seq = 0;
@@ -99,6 +101,7 @@ export class Sampler {
     const { parts } = this.#binding;
     let due: number = parts.quick;
     if (this.#ledgerPace.permits(atMs)) due |= parts.ledger;
+    if (this.#descriptorPace.permits(atMs)) due |= parts.descriptors;
     if (this.#allocatorStopped() === null) {
       if (this.#allocatorPace.permits(atMs)) due |= parts.allocator;
       if (this.#reclaimablePace.permits(atMs)) due |= parts.reclaimable;
@@ -108,6 +111,7 @@ export class Sampler {
 
   #tellPaces(pass: Pass): void {
     this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerCpuUs);
+    this.#descriptorPace.ran(pass.fdAtMs, pass.fdCpuUs);
     this.#allocatorPace.ran(pass.mallocAtMs, pass.mallocCallUs);
     this.#reclaimablePace.ran(pass.mallocReclaimableAtMs, pass.mallocReclaimableUs);
   }
@@ -115,8 +119,8 @@ export class Sampler {
   /** A Sample from a pass that runs now, on the calling thread: 12 ms per GB of RSS. Ignores the paces: it was asked for. */
   takeNow(): Sample {
     if (this.#binding !== null) {
-      const { quick, ledger, allocator, reclaimable } = this.#binding.parts;
-      this.#binding.run(quick | ledger | (this.#allocatorStopped() === null ? allocator | reclaimable : 0));
+      const { quick, ledger, allocator, reclaimable, descriptors } = this.#binding.parts;
+      this.#binding.run(quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator | reclaimable : 0));
     }
     return this.compose(null);
   }
@@ -163,7 +167,7 @@ export class Sampler {
       v8,
       external,
       isolates,
-      process: { ...(pass === null ? fallbackProcess() : composeProcess(pass)), timers, resources: byType },
+      process: { ...(pass === null ? fallbackProcess() : composeProcess(pass, nowMs)), timers, resources: byType },
       streams: this.#streams?.sample() ?? null,
       limit: readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes),
       native,

@@ -299,10 +299,11 @@ constexpr ExportRow kExports[] = {
 };
 
 constexpr BitRow kParts[] = {
-    {"quick", kQuick, "statm, fds by kind, threads, watched texts"},
+    {"quick", kQuick, "statm, threads, watched texts"},
     {"ledger", kLedger, "one pass over smaps"},
     {"allocator", kAllocator, "mallinfo2, or the counters of another allocator"},
     {"reclaimable", kReclaimable, "bins of malloc_info; glibc only"},
+    {"descriptors", kDescriptors, "fds by kind"},
 };
 
 constexpr BitRow kProbes[] = {

@@ -102,6 +102,19 @@ std::vector<WatchedText> ReadWatched(const std::vector<std::string>& paths, char
   return texts;
 }
 
+// The parts whose numbers here were taken before those there: while the reader was busy with smaps, another thread may
+// have run a pass of its own.
+uint32_t OlderParts(const double* here, const double* there) {
+  constexpr std::pair<Part, Field> kTimes[] = {{kQuick, k_quickAtMs},
+                                               {kLedger, k_ledgerAtMs},
+                                               {kAllocator, k_mallocAtMs},
+                                               {kReclaimable, k_mallocReclaimableAtMs},
+                                               {kDescriptors, k_fdAtMs}};
+  uint32_t older = 0;
+  for (const auto& [part, time] : kTimes) older |= here[time] < there[time] ? part : 0u;
+  return older;
+}
+
 void RunAndPublish(State* state, uint32_t requested, SecondWalk second_walk, Workspace& workspace,
                    const std::atomic<bool>& stop) {
   double numbers[kFieldCount];
@@ -119,8 +132,9 @@ void RunAndPublish(State* state, uint32_t requested, SecondWalk second_walk, Wor
     texts = ReadWatched(paths, workspace.text());
   }
   Lock lock(state);
+  const uint32_t newer = parts & ~OlderParts(numbers, state->numbers);
   for (size_t i = 0; i < kFieldCount; i++) {
-    if ((kFieldTable[i].part & parts) == 0 || i == k_threadCpuUs || i == k_ownBytes) continue;
+    if ((kFieldTable[i].part & newer) == 0 || i == k_threadCpuUs || i == k_ownBytes) continue;
     state->numbers[i] = numbers[i];
   }
   // Another list is watched since: what was read belongs to the old one.
@@ -152,6 +166,7 @@ void Loop(void* data) {
   for (;;) {
     const uint32_t parts = NextParts(state, &beat_ns);
     if (parts == 0) return;
+    KeepReserve();
     if (workspace.ok()) RunAndPublish(state, parts, SecondWalk::kAfterQuickOne, workspace, state->stop);
     {
       Lock lock(state);
@@ -191,6 +206,8 @@ bool OpenReader(const void* owner, PassCallback on_pass, void* data, uint64_t in
   if (failed != 0) {
     Lock lock(state);
     state->owner = nullptr;
+  } else {
+    HoldReserve(true);
   }
   return failed == 0;
 }
@@ -206,6 +223,7 @@ bool CloseReader(const void* owner) {
     uv_cond_signal(&state->wake);
   }
   uv_thread_join(&state->thread);
+  HoldReserve(false);
   Lock lock(state);
   state->owner = nullptr;
   return true;

@@ -21,8 +21,8 @@ namespace extmem {
 using PassCallback = void (*)(void* data);
 
 // Starts the thread; `owner` is whoever may close it. `on_pass(data)` is called on the reader's thread after each
-// pass. With an interval, a pass over the planned parts and the quick one begins by itself every so often; 0: on request
-// only. False: it already runs, for another owner or for this one, or no thread could be started.
+// pass. With an interval, a pass over the planned parts and the quick one begins by itself every so often; 0: on
+// request only. False: it already runs, for another owner or for this one, or no thread could be started.
 bool OpenReader(const void* owner, PassCallback on_pass, void* data, uint64_t interval_ms);
 // Stops and joins the thread when `owner` opened it; a pass over smaps ends at its next read. True: it was ours.
 bool CloseReader(const void* owner);

@@ -60,14 +60,14 @@ void APassOnThisThreadNeedsNoReader() {
 void DescriptorsAreCountedByKind() {
   double before[kFieldCount];
   double after[kFieldCount];
-  extmem::RunNow(extmem::kQuick);
+  extmem::RunNow(extmem::kDescriptors);
   extmem::CopyNumbers(before);
   int open_now = 0;
   for (int fd = 0; fd < 4096; fd++) open_now += fcntl(fd, F_GETFD) >= 0;
   CHECK_EQUAL(before[extmem::k_fdCount], static_cast<double>(open_now));  // the one that counts is not counted
   int ends[2];
   CHECK_EQUAL(pipe(ends), 0);
-  extmem::RunNow(extmem::kQuick);
+  extmem::RunNow(extmem::kDescriptors);
   extmem::CopyNumbers(after);
   CHECK_EQUAL(after[extmem::k_fdPipes], before[extmem::k_fdPipes] + 2);
   CHECK_EQUAL(after[extmem::k_fdCount], before[extmem::k_fdCount] + 2);
