@@ -148,7 +148,7 @@ export interface Binding {
   watch(paths: readonly string[]): void;
   /** Wakes the reader; `parts` is a sum of `parts.*`. Requests made during a pass are joined into the next one. */
   request(parts: number): void;
-  /** What passes that begin by themselves run from now on, beside the quick part. Wakes nobody. */
+  /** What the next pass that begins by itself runs beside the quick part. Wakes nobody. */
   plan(parts: number): void;
   /** The same on the calling thread. Works without `open()`. */
   run(parts: number): void;

@@ -120,7 +120,9 @@ export class Sampler {
   takeNow(): Sample {
     if (this.#binding !== null) {
       const { quick, ledger, allocator, reclaimable, descriptors } = this.#binding.parts;
-      this.#binding.run(quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator | reclaimable : 0));
+      this.#binding.run(
+        quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator | reclaimable : 0),
+      );
     }
     return this.compose(null);
   }

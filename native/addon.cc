@@ -277,7 +277,7 @@ constexpr ExportRow kExports[] = {
     {"request", Request, "(parts: number): void",
      "Wakes the reader; `parts` is a sum of `parts.*`. Requests made during a pass are joined into the next one."},
     {"plan", Plan, "(parts: number): void",
-     "What passes that begin by themselves run from now on, beside the quick part. Wakes nobody."},
+     "What the next pass that begins by itself runs beside the quick part. Wakes nobody."},
     {"run", Run, "(parts: number): void", "The same on the calling thread. Works without `open()`."},
     {"read", Read, "(into: Float64Array): void",
      "Copies the latest numbers, in the order of `passFields`; NaN is unknown."},

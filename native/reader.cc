@@ -153,7 +153,7 @@ uint32_t NextParts(State* state, uint64_t* beat_ns) {
       uv_cond_timedwait(&state->wake, &state->lock, *beat_ns - now_ns);
     } else {
       *beat_ns = std::max(*beat_ns, now_ns - state->interval_ns) + state->interval_ns;
-      return state->closing ? 0 : state->planned | kQuick;
+      return std::exchange(state->planned, 0) | kQuick;
     }
   }
   return state->closing ? 0 : std::exchange(state->requested, 0);

@@ -29,7 +29,8 @@ bool CloseReader(const void* owner);
 
 // Wakes the reader. Requests that come while a pass runs are joined into the next one.
 void RequestPass(uint32_t parts);
-// What passes that begin by themselves run from now on. Wakes nobody.
+// What the next pass that begins by itself runs; a later one is quick unless planned anew, since what its parts cost
+// must be looked at in between. Wakes nobody.
 void PlanPasses(uint32_t parts);
 void RunNow(uint32_t parts);
 
