@@ -199,7 +199,7 @@ test('a leak under another is found too, with shares', async (t) => {
 
 test('a heap that grows under another leak is told by a few collections', async (t) => {
   // One in 12 samples, and too little else to see: the old generation swings by more than the leak.
-  const kept = (i: number) => 15 + 0.08 * i;
+  const kept = (i: number) => 15 + 0.05 * i;
   const { said } = judged({
     buffers: rising(0.6),
     jsHeap: (i) => kept(i) + 20 * ((i % 12) / 12),
