@@ -75,7 +75,7 @@ const leastRows = 51;
  * Counters of the allocator and what survives major collections have so little noise that few points will do: ledger
  * passes are rarer than samples in large processes, and collections rarer still.
  */
-const leastOwnPoints = 10;
+const leastOwnPoints = 8;
 
 /**
  * Where nothing but RSS is known to rise, one more pass has to be seen: a class that rises with it is a second witness,

@@ -8,7 +8,7 @@
  */
 
 import type { Binding } from './binding.js';
-import type { Frame, Site as AnySite } from './suspects.js';
+import type { Site as AnySite, Frame } from './suspects.js';
 
 /** One row of `profileTotals()`. */
 export interface StackTotals {

@@ -258,6 +258,23 @@ test('suspects come from where the verdict looks', async (t) => {
   t.strictSame(named({ timers: (i) => 3 + i }, 'timers'), ['found']);
 });
 
+test('what workers bring waits for them, however rarely one comes', async (t) => {
+  for (const [period, at] of [
+    [12, 93],
+    [14, 108],
+  ] as const) {
+    const workers = (i: number) => Math.floor((i + 3) / period);
+    const { said } = judged({
+      workers,
+      threads: (i) => 11 + workers(i),
+      fds: (i) => 20 + 3 * workers(i),
+      jsHeap: (i) => 20 + 3 * workers(i),
+      native: (i) => 5 + 2 * workers(i) + 0.3 * wobble(i),
+    });
+    t.strictSame(foundIn(said), [`workers @${at}`]);
+  }
+});
+
 test('a leak that stops is cleared', async (t) => {
   const { said } = judged({ native: (i) => 5 + 0.4 * Math.min(i, 150) + 0.1 * wobble(i) }, 400);
   t.strictSame(
