@@ -278,7 +278,13 @@ export class Judge {
   }
 }
 
-const noSources = (): Sources => ({ ledgerMs: -1 / 0, mallocMs: -1 / 0, gcMs: -1 / 0 });
+const noSources = (): Sources => ({
+  rowMs: Number.NaN,
+  ledgerMs: -1 / 0,
+  mallocMs: -1 / 0,
+  gcMs: -1 / 0,
+  gcIsYoung: false,
+});
 
 function initialStates(): Record<VerdictId, VerdictState> {
   return Object.fromEntries(rules.map((rule) => [rule.id, 'inconclusive'])) as Record<VerdictId, VerdictState>;

@@ -48,10 +48,17 @@ export type Row = Record<Metric, number>;
 
 /** What tells one sample's slow sources from the next one's: a ledger pass is older than the line that carries it. */
 export interface Sources {
+  /** Time of the row before. */
+  rowMs: number;
   ledgerMs: number;
   mallocMs: number;
   gcMs: number;
+  /** A collection was seen that is too young to tell what it leaves. */
+  gcIsYoung: boolean;
 }
+
+/** What a collection frees outside the heap goes a little after it: sweeping is concurrent, finalizers come later. */
+const settledMs = 100;
 
 /** Bytes above this are a broken counter, not memory. */
 const absurd = 2 ** 50;
@@ -81,10 +88,14 @@ function amountAt(source: unknown, ...path: readonly string[]): number {
 const known = (value: number, otherwise: number) => (Number.isNaN(value) ? otherwise : value);
 const between = (low: number, value: number, high: number) => Math.max(low, Math.min(value, high));
 
-/** Time of a source on the sample's clock, when it is newer than `lastMs` by more than the rounding of an age. */
-function freshMs(timeMs: number, ageMs: number, lastMs: number): number | null {
+/**
+ * Time of a source on the sample's clock, when it is newer than `lastMs`. An age is taken a little before its line gets
+ * its time, on a busy machine by much of an interval; so a source has to be newer by a quarter of one.
+ */
+function freshMs(timeMs: number, ageMs: number, lastMs: number, rowMs: number): number | null {
   const atMs = timeMs - ageMs;
-  return ageMs >= 0 && atMs > lastMs + 5 ? atMs : null;
+  const toleranceMs = Math.max(5, known((timeMs - rowMs) / 4, 0));
+  return ageMs >= 0 && atMs > lastMs + toleranceMs ? atMs : null;
 }
 
 /** Buffers and what else V8 knows to live outside its heap, from the counters of the sampling isolate. */
@@ -143,8 +154,9 @@ function oldHeap(sample: unknown): number {
 export function readRow(timeMs: number, sample: unknown, sources: Sources): Row {
   const row = Object.fromEntries(metrics.map((name) => [name, Number.NaN])) as Row;
   row.rss = amountAt(sample, 'rssBytes');
-  const passMs = freshMs(timeMs, numberAt(sample, 'ledger', 'ageMs'), sources.ledgerMs);
-  const mallocMs = freshMs(timeMs, known(numberAt(sample, 'malloc', 'ageMs'), 0), sources.mallocMs);
+  const fresh = (ageMs: number, lastMs: number) => freshMs(timeMs, ageMs, lastMs, sources.rowMs);
+  const passMs = fresh(numberAt(sample, 'ledger', 'ageMs'), sources.ledgerMs);
+  const mallocMs = fresh(known(numberAt(sample, 'malloc', 'ageMs'), 0), sources.mallocMs);
   if (passMs !== null) {
     divide(sample, row, mallocMs !== null);
     sources.ledgerMs = passMs;
@@ -158,8 +170,12 @@ export function readRow(timeMs: number, sample: unknown, sources: Sources): Row 
   row.buffers = buffers;
   row.others = others;
   row.unseen = Math.max(0, buffers - numberAt(sample, 'external', 'externalBytes'));
-  const gcMs = freshMs(timeMs, numberAt(sample, 'v8', 'afterMajorGc', 'ageMs'), sources.gcMs);
-  if (gcMs !== null) {
+  const gcAgeMs = numberAt(sample, 'v8', 'afterMajorGc', 'ageMs');
+  const gcMs = fresh(gcAgeMs, sources.gcMs);
+  sources.rowMs = timeMs;
+  if (gcMs !== null && gcAgeMs < settledMs && !sources.gcIsYoung) sources.gcIsYoung = true;
+  else if (gcMs !== null) {
+    sources.gcIsYoung = false;
     row.oldHeapAfterGc = amountAt(sample, 'v8', 'afterMajorGc', 'heapUsedBytes');
     row.buffersAfterGc = buffers;
     row.othersAfterGc = others;
