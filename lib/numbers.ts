@@ -6,9 +6,8 @@
  * resident in the leaf that they belong to: 1 GB of Buffers that nobody touched is no growth of RSS.
  */
 
-/** One column of a window each. */
-export const metrics = [
-  'rss',
+/** The columns that divide RSS among owners. `unsplit` is malloc that no counter could divide further. */
+export const classes = [
   'js-heap',
   'array-buffers',
   'external',
@@ -19,7 +18,15 @@ export const metrics = [
   'files',
   'threads',
   'unsplit',
+] as const;
+export type RssClass = (typeof classes)[number];
+
+/** One column of a window each. */
+export const metrics = [
+  'rss',
+  ...classes,
   'reclaimable',
+  'usedHeap',
   'oldHeap',
   'buffers',
   'others',
@@ -36,21 +43,6 @@ export const metrics = [
   'load',
 ] as const;
 export type Metric = (typeof metrics)[number];
-
-/** The columns that divide RSS among owners. `unsplit` is malloc that no counter could divide further. */
-export const classes = [
-  'js-heap',
-  'array-buffers',
-  'external',
-  'native',
-  'retained',
-  'wasm',
-  'mmap',
-  'files',
-  'threads',
-  'unsplit',
-] as const satisfies readonly Metric[];
-export type RssClass = (typeof classes)[number];
 
 export type Row = Record<Metric, number>;
 
@@ -160,6 +152,7 @@ export function readRow(timeMs: number, sample: unknown, sources: Sources): Row 
     divideWithoutLedger(sample, row);
   }
   if (mallocMs !== null) sources.mallocMs = mallocMs;
+  row.usedHeap = amountAt(sample, 'v8', 'heapUsedBytes');
   row.oldHeap = oldHeap(sample);
   const { buffers, others } = outsideHeap(sample);
   row.buffers = buffers;

@@ -5,7 +5,15 @@
 
 import { isSustained, type Trend } from './growth.js';
 import { classes, type Metric, type RssClass } from './numbers.js';
-import { type ClassRule, type CountRule, type Rule, rules, type VerdictId } from './rules.js';
+import {
+  type ClassRule,
+  type CountMetric,
+  type CountRule,
+  type OwnMetric,
+  type Rule,
+  rules,
+  type VerdictId,
+} from './rules.js';
 import type { OwnedMetric, Scope } from './scope.js';
 import type { Suspect } from './suspects.js';
 import type { Excuse, Track } from './track.js';
@@ -76,6 +84,10 @@ const staysDominant = 0.35;
 /** A class that grows by itself is said from this share on: below, it is not why RSS grows. */
 const worthSaying = 0.03;
 
+/** Where no class is large enough to be told by itself, twice as much has to be lost: start-up is a bit of everything. */
+const mixedFloor = 8 * 2 ** 20;
+const mixedRatio = 0.04;
+
 /** Enough known values for a share. */
 const knownPoints = 6;
 
@@ -115,7 +127,7 @@ function undecided(track: Track, before: VerdictState): Decision | null {
 
 function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
   if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
-  const track = facts.scope.tracks[rule.metric];
+  const track = facts.scope.tracks[rule.metric as CountMetric];
   return track.found ? found(track) : (undecided(track, facts.before[id]) ?? clear('level'));
 }
 
@@ -123,7 +135,7 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threadsGrow: 
   const { scope, shares } = facts;
   const rss = scope.tracks.rss;
   const share = shares[rule.metric] ?? 0;
-  const own = ownTrack(rule.metric, scope);
+  const own = ownTrack(rule, scope);
   const stays = facts.before[id] === 'found';
   const carries = rss.found && share >= (stays ? staysDominant : dominant) && (stays || rises(rule.metric, scope));
   // Freeing a cache retains memory too: that is of interest only where RSS grows by it.
@@ -175,11 +187,10 @@ function rises(metric: RssClass, scope: Scope): boolean {
   return metric !== 'retained' || trend.rise >= Math.max(8 * 2 ** 20, 0.1 * (scope.trend('rss')?.level ?? 0));
 }
 
-/** The track of a class by itself; for the JS heap, of what survives or of the old generation. */
-function ownTrack(metric: RssClass, scope: Scope): Track | null {
-  const { tracks } = scope;
-  if (metric === 'js-heap') return tracks.oldHeapAfterGc.found ? tracks.oldHeapAfterGc : tracks.oldHeap;
-  return Object.hasOwn(tracks, metric) ? tracks[metric as keyof typeof tracks] : null;
+/** The track of a class by itself: the first of its series that is found, or else the last. */
+function ownTrack({ own }: ClassRule, { tracks }: Scope): Track | null {
+  const list = own.map((metric) => tracks[metric as OwnMetric]);
+  return list.find((track) => track.found) ?? list.at(-1) ?? null;
 }
 
 /** A worker is a thread, and its event loop needs descriptors. */
@@ -227,6 +238,8 @@ function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decisio
  */
 function isDivided({ shares, scope, isKnown }: Facts): boolean {
   if (!isKnown('files')) return true;
+  const rss = scope.trend('rss');
+  if (rss === null || rss.rise < Math.max(mixedFloor, mixedRatio * rss.level)) return false;
   const parts = classes
     .filter((metric) => metric !== 'files' && rises(metric, scope))
     .map((metric) => shares[metric] ?? 0);
