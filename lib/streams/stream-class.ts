@@ -6,12 +6,15 @@ import { fileHandleKind, fileKind, type Kind } from './look.js';
 import type { Row } from './row.js';
 import type { Site } from './site.js';
 
-/**
- * Tracked streams of one class in a pulse, while all of them end well. A WeakRef keeps its stream in memory until the
- * next major collection, and a stack interrupts optimized code: together they cost more than the 20 µs they take.
- */
+/** Tracked streams of one class in a pulse, while all of them end well. */
 const trackedPerPulse = 10;
-/** … and once some of a busy class are held: a slow leak among many healthy ones needs a closer look. */
+/**
+ * … of a class that makes more than `busy` in a pulse. A WeakRef keeps its stream in memory until the next major
+ * collection, and a stack interrupts optimized code: together they cost a busy service 100 µs, not the 20 they take.
+ */
+const trackedOfBusy = 5;
+const busy = 200;
+/** … and once some of a class are held: a slow leak among many healthy ones needs a closer look. */
 const suspectedPerPulse = 50;
 /** Files have to be known one by one, because a descriptor that is left open is told apart by who else uses it. */
 const filesPerPulse = 500;
@@ -78,6 +81,6 @@ export class StreamClass {
     for (const row of this.rows.values()) {
       if (row.held > row.harmless) return suspectedPerPulse;
     }
-    return trackedPerPulse;
+    return this.#createdInPulse > busy ? trackedOfBusy : trackedPerPulse;
   }
 }
