@@ -313,7 +313,7 @@ HookStatus HookInstall(const HookObserver& observer) {
   if (g_slots == nullptr) {
     HookStatus status = FindOriginals();
     if (status != HookStatus::kInstalled) return status;
-    g_slots = MapArray<Slot>(kMaxSlots);
+    g_slots = ArenaArray<Slot>(kMaxSlots);
     if (g_slots == nullptr) return HookStatus::kNoMemory;
   }
   SetHookObserver(observer);

@@ -34,6 +34,23 @@ std::atomic<uint64_t> g_decoded, g_unreadable, g_unwalked, g_broken, g_repaired;
 CacheEntry* g_cache = nullptr;
 InternTable g_strings, g_frames, g_stacks;
 InternTable g_groups;  // the functions that were inlined into one frame, innermost first
+Lock g_vacant_lock;
+V8Isolate* g_vacant = nullptr;  // of workers that ended
+
+// Only the thread that took it looks at it.
+V8Isolate* TakeIsolate() {
+  Locked locked(&g_vacant_lock);
+  V8Isolate* isolate = g_vacant;
+  if (isolate == nullptr) return ArenaArray<V8Isolate>(1);
+  g_vacant = isolate->next_vacant;
+  return isolate;
+}
+
+void GiveBackIsolate(V8Isolate* isolate) {
+  Locked locked(&g_vacant_lock);
+  isolate->next_vacant = g_vacant;
+  g_vacant = isolate;
+}
 
 uint64_t Mix(uint64_t a, uint64_t b) {
   uint64_t mixed = (a * 0x9E3779B97F4A7C15ull) ^ (b * 0xC2B2AE3D27D4EB4Full);
@@ -178,7 +195,7 @@ bool StackInit() {
       !g_stacks.Init(kMaxStacks, 1u << 21) || !g_groups.Init(1u << 13, 1u << 19)) {
     return false;
   }
-  g_cache = MapArray<CacheEntry>(kCacheEntries);
+  g_cache = ArenaArray<CacheEntry>(kCacheEntries);
   return g_cache != nullptr;
 }
 
@@ -199,14 +216,21 @@ bool StackRegisterThread(Thread* thread) {
   const bool reads_checked = SafeReadWorks();
   if (!LearnStack(thread, reads_checked)) return false;
   if (thread->isolate != nullptr || g_missing != nullptr || !g_layout_loaded || !reads_checked) return true;
-  // Never freed: a thread may die while a report still names its isolate. A few hundred bytes a worker.
-  V8Isolate* isolate = MapArray<V8Isolate>(1);
-  if (isolate == nullptr || !LoadV8Isolate(g_isolates.fetch_add(1) + 1, isolate)) return true;
-  thread->isolate = isolate;
+  V8Isolate* isolate = TakeIsolate();
+  if (isolate == nullptr) return true;
+  if (LoadV8Isolate(g_isolates.fetch_add(1) + 1, isolate)) {
+    thread->isolate = isolate;
+  } else {
+    GiveBackIsolate(isolate);
+  }
   return true;
 }
 
-void StackUnregisterThread(Thread* thread) { thread->isolate = nullptr; }
+void StackUnregisterThread(Thread* thread) {
+  V8Isolate* isolate = thread->isolate;
+  thread->isolate = nullptr;
+  if (isolate != nullptr) GiveBackIsolate(isolate);
+}
 
 uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping) {
   const uintptr_t own = reinterpret_cast<uintptr_t>(frame);

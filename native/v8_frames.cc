@@ -198,7 +198,9 @@ bool LoadV8Isolate(uint32_t number, V8Isolate* isolate) {
   // More ranges than fit: code lies in single pages that come and go, which this scheme does not follow.
   if (count == 0 || count > V8Isolate::kMaxCodeRanges + 1) return false;
   isolate->number = number;
+  isolate->stream_map.store(0, std::memory_order_relaxed);
   isolate->builtins = ranges[0];
+  isolate->builtins_copy = {};
   isolate->code_count = static_cast<int>(count) - 1;
   for (int i = 0; i < isolate->code_count; i++) isolate->code[i] = ranges[i + 1];
   MemoryMap map;

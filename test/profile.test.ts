@@ -23,6 +23,7 @@ const named: Readonly<Record<string, readonly [call: string, module: string]>> =
   sqlite: ['.prepare(', 'node'],
   externalString: ["toString('latin1')", 'node'],
   wasm: ['.grow(', 'node'],
+  wasmFromBefore: ['.grow(', 'node'],
   buffers: ['allocUnsafeSlow(', 'node'],
   addon: ["addon('leak').allocate(", 'leak.node'],
   stripped: ["addon('stripped').allocate(", 'stripped.node'],
@@ -33,6 +34,7 @@ const named: Readonly<Record<string, readonly [call: string, module: string]>> =
 const truths: Readonly<Record<string, number>> = {
   externalString: 40 * 2_000_003,
   wasm: 100 * 4 * 65_536,
+  wasmFromBefore: 100 * 4 * 65_536,
   mapped: 30 << 20,
 };
 
