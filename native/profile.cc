@@ -153,6 +153,8 @@ void SetMean(uint64_t mean_bytes) {
 // The child of a fork has our tables and hooks, but none of the threads that might hold a lock.
 void InChild() { g_mean.store(0, std::memory_order_relaxed); }
 
+constexpr HookObserver kObserver = {Allocated, Mapped, Unmapped, Reserved, Committed, Invalidated};
+
 }  // namespace
 
 HookStatus ProfileStart(const ProfileOptions& options) {
@@ -165,7 +167,7 @@ HookStatus ProfileStart(const ProfileOptions& options) {
   g_limit.store(options.max_samples_per_second);
   g_depth.store(options.depth);
   g_seed.store(options.seed);
-  const HookStatus status = HookInstall({Allocated, Mapped, Unmapped, Reserved, Committed, Invalidated});
+  const HookStatus status = HookInstall(&kObserver);
   // Sampling begins when every object is patched, so that no recorded block is freed behind our back.
   if (status != HookStatus::kInstalled) return status;
   g_running = true;
