@@ -155,7 +155,7 @@ uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, uint32_t* ids, uin
 }
 
 // A frame of V8 at `fp`: typed, or that of a function.
-bool PlausibleFrame(const V8Isolate& isolate, uintptr_t pc, uintptr_t fp) {
+WORDS_OF_ANY_FRAME bool PlausibleFrame(const V8Isolate& isolate, uintptr_t pc, uintptr_t fp) {
   FrameKey key;
   if (fp == 0) return false;
   const uintptr_t marker = *reinterpret_cast<const uintptr_t*>(fp - 8);
@@ -166,7 +166,7 @@ bool PlausibleFrame(const V8Isolate& isolate, uintptr_t pc, uintptr_t fp) {
 // Native code without frame pointers broke the chain. Stale words on the stack look like frames too, so a place is
 // only accepted when it is a frame in which V8 left JavaScript, and everything above it up to the thread's start is
 // sane as well. Better an incomplete stack than a wrong one.
-int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t high, RawFrame* frames, int max) {
+WORDS_OF_ANY_FRAME int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t high, RawFrame* frames, int max) {
   constexpr uintptr_t kWindow = 16384;
   const uintptr_t end = high - sp > kWindow ? sp + kWindow : high - 16;
   for (uintptr_t at = (sp + 7) & ~uintptr_t{7}; at + 16 <= end; at += 8) {

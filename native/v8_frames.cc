@@ -4,6 +4,7 @@
 
 #include "elf_image.h"
 #include "memory_map.h"
+#include "thread_stack.h"
 #include "v8_heap.h"
 
 namespace extmem {
@@ -14,7 +15,9 @@ namespace {
 constexpr uintptr_t kContextSlot = 8, kFunctionSlot = 16, kBytecodeSlot = 32, kOffsetSlot = 40;
 constexpr int kMaxInlining = 32;
 
-uintptr_t Slot(uintptr_t fp, uintptr_t below) { return *reinterpret_cast<const uintptr_t*>(fp - below); }
+WORDS_OF_ANY_FRAME uintptr_t Slot(uintptr_t fp, uintptr_t below) {
+  return *reinterpret_cast<const uintptr_t*>(fp - below);
+}
 
 // Variable-length numbers of V8's tables: 7 bits a byte, low first.
 struct TableReader {
