@@ -35,6 +35,7 @@ struct State {
   std::vector<WatchedText> texts;
   uint32_t requested = 0;
   uint32_t planned = 0;
+  uint32_t running = 0;  // parts of the pass that is under way
   bool closing = false;
   const void* owner = nullptr;
 
@@ -153,10 +154,10 @@ uint32_t NextParts(State* state, uint64_t* beat_ns) {
       uv_cond_timedwait(&state->wake, &state->lock, *beat_ns - now_ns);
     } else {
       *beat_ns = std::max(*beat_ns, now_ns - state->interval_ns) + state->interval_ns;
-      return std::exchange(state->planned, 0) | kQuick;
+      return state->running = std::exchange(state->planned, 0) | kQuick;
     }
   }
-  return state->closing ? 0 : std::exchange(state->requested, 0);
+  return state->running = state->closing ? 0 : std::exchange(state->requested, 0);
 }
 
 void Loop(void* data) {
@@ -171,6 +172,7 @@ void Loop(void* data) {
     {
       Lock lock(state);
       if (state->closing) return;
+      state->running = 0;
       state->numbers[k_threadCpuUs] = ThreadCpuUs();
       state->numbers[k_ownBytes] = static_cast<double>(workspace.committed_bytes());
     }
@@ -190,6 +192,7 @@ bool OpenReader(const void* owner, PassCallback on_pass, void* data, uint64_t in
     state->closing = false;
     state->requested = 0;
     state->planned = 0;
+    state->running = 0;
   }
   state->stop.store(false);
   state->on_pass = on_pass;
@@ -241,7 +244,8 @@ void PlanPasses(uint32_t parts) {
   State* state = Get();
   if (state == nullptr) return;
   Lock lock(state);
-  state->planned = parts & kAllParts;
+  const bool unseen = ((state->running | state->requested) & ~kQuick) != 0;
+  if (!unseen) state->planned = parts & kAllParts;
 }
 
 void RunNow(uint32_t parts) {

@@ -29,8 +29,9 @@ bool CloseReader(const void* owner);
 
 // Wakes the reader. Requests that come while a pass runs are joined into the next one.
 void RequestPass(uint32_t parts);
-// What the next pass that begins by itself runs; a later one is quick unless planned anew, since what its parts cost
-// must be looked at in between. Wakes nobody.
+// What the next pass that begins by itself runs. What its parts cost has to be looked at before they run again: a later
+// pass is quick unless planned anew, and a plan that comes while costly parts run or are requested is dropped. Wakes
+// nobody.
 void PlanPasses(uint32_t parts);
 void RunNow(uint32_t parts);
 

@@ -41,7 +41,9 @@ function outcome(directory, file, flags) {
   });
   const lines = ended.stdout.split('\n');
   const count = (pattern) => lines.filter((line) => pattern.test(line)).length;
-  return `exit ${ended.status ?? ended.signal}, ${count(/^\s*ok /)} ok, ${count(/^\s*not ok /)} not ok`;
+  const error = /^\w*Error\b.*$/m.exec(ended.stderr)?.[0];
+  const counts = `exit ${ended.status ?? ended.signal}, ${count(/^\s*ok /)} ok, ${count(/^\s*not ok /)} not ok`;
+  return error === undefined ? counts : `${counts}, ${error}`;
 }
 
 let differing = 0;
@@ -50,14 +52,20 @@ function compareFiles(name, directory, files) {
   for (const file of files) {
     const without = outcome(directory, file, []);
     const tracked = outcome(directory, file, preload);
-    if (without === tracked && !/^exit 0|[1-9]\d* ok,/.test(without)) throw new Error(`${name} ${file} cannot be run`);
-    if (without === tracked) same.set(without, (same.get(without) ?? 0) + 1);
+    if (without === tracked) same.set(without, [...(same.get(without) ?? []), file]);
     else {
       differing++;
       console.log(`${name} ${file}: without ${without}; with ${tracked}`);
     }
   }
-  for (const [result, count] of same) console.log(`${name}: ${count} file(s), the same with and without: ${result}`);
+  for (const [result, which] of same) {
+    const failing = result.startsWith('exit 0') ? '' : ` (${which.join(', ')})`;
+    console.log(`${name}: ${which.length} file(s), the same with and without: ${result}${failing}`);
+  }
+  // Some suites have tests that this version of Node fails. One without any that passes lacks something here.
+  if (differing === 0 && ![...same.keys()].some((result) => /^exit 0|[1-9]\d* ok,/.test(result))) {
+    throw new Error(`Expected some test of ${name} to pass without extmem, received none.`);
+  }
 }
 
 const workspace = mkdtempSync(join(tmpdir(), 'extmem-compat-'));
