@@ -8,6 +8,7 @@
             "native/addon.cc",
             "native/allocator.cc",
             "native/anonymous.cc",
+            "native/arena.cc",
             "native/arena_top.cc",
             "native/declaration.cc",
             "native/elf_bss.cc",

@@ -37,7 +37,7 @@ function plain(rss, confirmations) {
   for (let end = 63; end <= rss.length; end += 15) {
     const start = Math.max(12, end - 120);
     const trend = trendOf(times.subarray(start, end), rss.subarray(start, end));
-    passes = isGrowing(trend, { alpha: 0.003, floor: 4, ratio: 0.02, clean: 0, tail: 0 }) ? passes + 1 : 0;
+    passes = isGrowing(trend, { alpha: 0.003, floor: 4, ratio: 0.02, clean: 0, end: 0.3, tail: 0 }) ? passes + 1 : 0;
     if (passes >= confirmations) return { foundAt: end, clearedAt: null };
   }
   return { foundAt: null, clearedAt: null };

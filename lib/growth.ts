@@ -31,6 +31,8 @@ export interface Thresholds {
   readonly ratio: number;
   /** The rise has to be this many times the noise around the line. */
   readonly clean: number;
+  /** The slope of the last third as a part of the whole one's; 0 for counts, whose last stair may be that old. */
+  readonly end: number;
   /** The part of the predicted rise that the last points have to show; 0 for counts, which rise in steps. */
   readonly tail: number;
 }
@@ -306,12 +308,15 @@ export function mayGrow(series: Float64Array, alpha: number): boolean {
   return s > 0 && upperTail((s - 1) / Math.sqrt((n * (n - 1) * (2 * n + 5) - tieTerm(series)) / 18)) < alpha;
 }
 
+/** What the end of a series of bytes has to show of its slope. */
+export const usualEnd = 0.3;
+
 /** Shape: the second half rises nearly as fast as the first, and the end still rises. */
-export function isSustained(trend: Trend): boolean {
+export function isSustained(trend: Trend, end = usualEnd): boolean {
   return (
     trend.secondHalf >= 0.6 * trend.firstHalf &&
     trend.secondHalf >= 0.6 * trend.slope &&
-    trend.lastThird >= 0.3 * trend.slope
+    trend.lastThird >= end * trend.slope
   );
 }
 
@@ -322,6 +327,6 @@ export function isGrowing(trend: Trend, thresholds: Thresholds): boolean {
     trend.low > 0 &&
     trend.rise >= thresholds.clean * trend.noise &&
     trend.rise >= Math.max(thresholds.floor, thresholds.ratio * Math.abs(trend.level)) &&
-    isSustained(trend)
+    isSustained(trend, thresholds.end)
   );
 }

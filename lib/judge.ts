@@ -249,6 +249,7 @@ export class Judge {
     const carriesRss = rule.kind !== 'count' || rule.carriesRss;
     const shares = isFound && carriesRss ? scope.shares() : {};
     const suspects = isFound && rule.suspects !== null ? this.#suspects.rank(rule.suspects) : [];
+    const stopped = valueAt(this.#sample, 'malloc', 'stopped');
     const words: Words = {
       rule,
       reason: decision.reason,
@@ -259,7 +260,7 @@ export class Judge {
       etaMs: isFound && carriesRss ? this.eta() : null,
       sample: this.#sample,
       progress: scope.progress,
-      mallocStopped: textAt(this.#sample, 'malloc', 'stopped'),
+      mallocStopped: typeof stopped === 'string' ? stopped : null,
     };
     return {
       id: rule.id,
@@ -278,16 +279,17 @@ export class Judge {
   }
 }
 
-const noSources = (): Sources => ({ ledgerMs: -1 / 0, mallocMs: -1 / 0, gcMs: -1 / 0 });
+const noSources = (): Sources => ({
+  rowMs: Number.NaN,
+  ledgerMs: -1 / 0,
+  mallocMs: -1 / 0,
+  gcMs: -1 / 0,
+  gcIsYoung: false,
+});
 
 function initialStates(): Record<VerdictId, VerdictState> {
   return Object.fromEntries(rules.map((rule) => [rule.id, 'inconclusive'])) as Record<VerdictId, VerdictState>;
 }
-
-const textAt = (sample: unknown, ...path: readonly string[]) => {
-  const value = valueAt(sample, ...path);
-  return typeof value === 'string' ? value : null;
-};
 
 function trendOfRule(rule: Rule, scope: Scope): Trend | null {
   return rule.kind === 'mixed' ? scope.trend('rss') : scope.trend(rule.metric, 6);

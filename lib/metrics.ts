@@ -33,7 +33,7 @@ export const metrics: readonly Metric[] = [
   gauge('ledger.leafBytes.stacks', 'Stacks of threads.'),
   gauge('ledger.leafBytes.files', 'Mapped files and .bss.'),
   gauge('ledger.leafBytes.shared', 'Shared mappings: shm, memfd, io_uring.'),
-  gauge('ledger.leafBytes.runtime', 'Small mappings of the runtime itself.'),
+  gauge('ledger.leafBytes.runtime', 'Small mappings of the runtime itself, and our own tables.'),
   gauge('ledger.leafBytes.mmap', 'Anonymous mappings of known callers.'),
   gauge('ledger.leafBytes.unattributed', 'Anonymous mappings that nobody claims.'),
   gauge('ledger.files.cleanBytes', 'Of files: page cache, which the kernel can take back.'),

@@ -14,6 +14,7 @@ import {
   type Trend,
   theilSenSlope,
   trendOf,
+  usualEnd,
 } from './growth.js';
 import { classes, type Metric, type Row, type RssClass } from './numbers.js';
 import { type CountMetric, type OwnMetric, rules } from './rules.js';
@@ -24,7 +25,7 @@ const MiB = 2 ** 20;
 const alpha = 0.003;
 
 /** RSS has to rise by 4 MiB and by 2 %: below either, allocators and collectors wander by themselves. */
-const rssThresholds: Thresholds = { alpha, floor: 4 * MiB, ratio: 0.02, clean: 0, tail: 0.7 };
+const rssThresholds: Thresholds = { alpha, floor: 4 * MiB, ratio: 0.02, clean: 0, end: usualEnd, tail: 0.7 };
 
 /**
  * A class by itself, where RSS as a whole hides it. There are several classes, so each has to stand out of its noise
@@ -224,9 +225,14 @@ export class Scope {
     const before = earlier.at(-1);
     if (before === undefined) return 'unknown';
     const last = after.values[points - 1] as number;
-    const first = points === 1 ? earlier.reduce((least, value) => Math.min(least, value)) : (after.values[0] as number);
-    const grown = before - first;
     const floor = rssThresholds.floor / 2;
+    const afterFirst = after.values[0] as number;
+    // Of one collection, or of several that followed each other too closely, what had grown before the first counts.
+    const first =
+      points === 1 || before - afterFirst < floor
+        ? earlier.reduce((least, value) => Math.min(least, value), afterFirst)
+        : afterFirst;
+    const grown = before - first;
     const climbs = points >= 2 && after.values.every((value, i) => i === 0 || value > (after.values[i - 1] as number));
     if (climbs && last - first >= Math.max(2 * floor, survivingRatio * grown)) return 'rising';
     if (grown < floor) return 'unknown';
@@ -246,7 +252,7 @@ export class Scope {
   }
 
   #testCount({ metric, floor, ratio }: (typeof countRules)[number]): void {
-    this.#test(metric, { alpha, floor, ratio, clean: 0, tail: 0 }, this.#confirmations, false);
+    this.#test(metric, { alpha, floor, ratio, clean: 0, end: 0, tail: 0 }, this.#confirmations, false);
   }
 
   #testClass(name: OwnMetric, peakRss: number): void {

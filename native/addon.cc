@@ -195,7 +195,8 @@ napi_value Texts(napi_env env, napi_callback_info) {
   for (size_t i = 0; i < texts.size() && array != nullptr; i++) {
     napi_value text = nullptr;
     napi_get_null(env, &text);
-    if (texts[i].readable) text = Text(env, texts[i].text);
+    // Numbers and names of the kernel; Latin-1 is copied as it is.
+    if (texts[i].readable) napi_create_string_latin1(env, texts[i].text.data(), texts[i].text.size(), &text);
     napi_set_element(env, array, static_cast<uint32_t>(i), text);
   }
   return array;

@@ -1,5 +1,7 @@
 #include "foreign_maps.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cstring>
 
@@ -20,12 +22,16 @@ constexpr size_t kMaxRanges = 4096;
 constexpr size_t kMaxReservations = 256;
 
 Lock g_lock;
+uintptr_t g_page_bytes = 1;
 Range* g_ranges = nullptr;  // sorted, disjoint
 size_t g_count = 0;
 uint64_t g_bytes = 0;
 uint64_t g_refused = 0;
 Range g_reservations[kMaxReservations];
 std::atomic<size_t> g_reservation_count{0};
+
+// The kernel maps and unmaps whole pages, whatever the length.
+uintptr_t PageEnd(uintptr_t end) { return (end + g_page_bytes - 1) & ~(g_page_bytes - 1); }
 
 // The first range that ends after `address`.
 size_t Find(uintptr_t address) {
@@ -98,13 +104,14 @@ void Cut(uintptr_t start, uintptr_t end) {
 }  // namespace
 
 bool ForeignInit() {
-  if (g_ranges == nullptr) g_ranges = MapArray<Range>(kMaxRanges);
+  g_page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  if (g_ranges == nullptr) g_ranges = ArenaArray<Range>(kMaxRanges);
   return g_ranges != nullptr;
 }
 
 void ForeignMapped(uintptr_t start, size_t length, uint32_t stack) {
   Locked locked(&g_lock);
-  const uintptr_t end = start + length;
+  const uintptr_t end = PageEnd(start + length);
   while (start < end) {
     const size_t index = Find(start);
     const uintptr_t next = index < g_count ? g_ranges[index].start : UINTPTR_MAX;
@@ -116,7 +123,7 @@ void ForeignMapped(uintptr_t start, size_t length, uint32_t stack) {
 
 void ForeignUnmapped(uintptr_t start, size_t length) {
   Locked locked(&g_lock);
-  Cut(start, start + length);
+  Cut(start, PageEnd(start + length));
   size_t count = g_reservation_count.load(std::memory_order_relaxed);
   for (size_t i = 0; i < count; i++) {
     if (g_reservations[i].start >= start && g_reservations[i].end <= start + length) {
@@ -138,17 +145,23 @@ void ForeignReserved(uintptr_t start, size_t length) {
   g_reservation_count.store(count + 1, std::memory_order_relaxed);
 }
 
-bool IsForeignReserved(uintptr_t start) {
+bool ForeignReservedPart(uintptr_t* start, size_t* length) {
   // Most processes have none, and the executable changes protections all the time.
   if (g_reservation_count.load(std::memory_order_relaxed) == 0) return false;
   Locked locked(&g_lock);
+  const uintptr_t end = *start + *length;
   for (size_t i = 0; i < g_reservation_count.load(std::memory_order_relaxed); i++) {
-    if (start >= g_reservations[i].start && start < g_reservations[i].end) return true;
+    const Range& reservation = g_reservations[i];
+    if (*start >= reservation.end || end <= reservation.start) continue;
+    // V8 makes the whole memory writable again when it grows: what lies before was there when we came.
+    if (*start < reservation.start) *start = reservation.start;
+    *length = end - *start;
+    return true;
   }
   return false;
 }
 
-bool ForeignNext(uintptr_t address, uintptr_t* start, uintptr_t* end) {
+bool ForeignNext(uint64_t address, uint64_t* start, uint64_t* end) {
   Locked locked(&g_lock);
   const size_t index = Find(address);
   if (index == g_count) return false;

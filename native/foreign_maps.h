@@ -18,10 +18,12 @@ void ForeignUnmapped(uintptr_t start, size_t length);
 
 // Address space that was set aside for a WebAssembly memory, to be committed bit by bit.
 void ForeignReserved(uintptr_t start, size_t length);
-bool IsForeignReserved(uintptr_t start);
+// The part of [start, start + length) that lies in a reservation; false: none of it.
+bool ForeignReservedPart(uintptr_t* start, size_t* length);
 
-// The first recorded range that ends after `address`. False: there is none. For the ledger.
-bool ForeignNext(uintptr_t address, uintptr_t* start, uintptr_t* end);
+// The first recorded range that ends after `address`, which begins and ends with a page. False: there is none. For the
+// ledger.
+bool ForeignNext(uint64_t address, uint64_t* start, uint64_t* end);
 
 struct ForeignCounters {
   uint64_t bytes;

@@ -76,7 +76,8 @@ struct HookReport {
 
 // Rewrites the slots of all loaded objects: first those of the functions that free, then those that allocate, so that
 // no block is recorded whose end would be missed.
-HookStatus HookInstall(const HookObserver& observer);
+// The observer lives for ever, since a thread may be on its way to it when the hooks are removed.
+HookStatus HookInstall(const HookObserver* observer);
 // Rewrites the slots of objects that were loaded since. Cheap when nothing was; true when something changed.
 bool HookRescan();
 // Writes the old values back where a slot still holds our hook.

@@ -15,7 +15,10 @@ namespace {
 // Trivial, so no guard and no destructor; initial-exec, because a lazily allocated block would call malloc in here.
 thread_local Thread t_thread __attribute__((tls_model("initial-exec")));
 
-HookObserver g_observer;
+// Set again by every start, to the same: a thread may still be in a hook from before.
+std::atomic<const HookObserver*> g_observer{nullptr};
+
+const HookObserver& Observer() { return *g_observer.load(std::memory_order_acquire); }
 
 // The originals by name. They are set before the first slot is rewritten and never change afterwards.
 #define EXTMEM_ORIGINALS(X)                               \
@@ -50,7 +53,7 @@ inline __attribute__((always_inline)) void Account(void* block, size_t size, voi
   Thread* thread = &t_thread;
   if (block == nullptr) return;
   if (__builtin_expect((thread->sampler.left -= static_cast<int64_t>(size)) < 0, 0)) {
-    g_observer.allocated(thread, block, size, FrameOf(frame));
+    Observer().allocated(thread, block, size, FrameOf(frame));
   }
 }
 
@@ -182,7 +185,7 @@ void HookDelete(void* block, uintptr_t second, uintptr_t third) {
 void Mapped(void* start, size_t length, int protection, int flags, void* frame) {
   const bool counts = start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && (flags & MAP_FIXED) == 0 &&
                       protection != PROT_NONE && (flags & MAP_STACK) == 0;
-  if (counts) g_observer.mapped(&t_thread, start, length, FrameOf(frame));
+  if (counts) Observer().mapped(&t_thread, start, length, FrameOf(frame));
 }
 
 void* HookMmap(void* address, size_t length, int protection, int flags, int file, off_t offset) {
@@ -198,7 +201,7 @@ void* HookMmap64(void* address, size_t length, int protection, int flags, int fi
 }
 
 int HookMunmap(void* start, size_t length) {
-  g_observer.unmapped(start, length);
+  Observer().unmapped(start, length);
   return original_munmap(start, length);
 }
 
@@ -210,32 +213,32 @@ void* HookMremap(void* old, size_t old_length, size_t length, int flags, ...) {
   va_end(rest);
   void* start = original_mremap(old, old_length, length, flags, wanted);
   if (start != MAP_FAILED) {
-    g_observer.unmapped(old, old_length);
+    Observer().unmapped(old, old_length);
     Mapped(start, length, PROT_READ, MAP_ANONYMOUS, __builtin_frame_address(0));
   }
   return start;
 }
 
 int InvalidateMunmap(void* start, size_t length) {
-  g_observer.unmapped(start, length);
+  Observer().unmapped(start, length);
   const int result = original_munmap(start, length);
-  g_observer.invalidated(start, length);
+  Observer().invalidated(start, length);
   return result;
 }
 
 int InvalidateMprotect(void* start, size_t length, int protection) {
   const int result = original_mprotect(start, length, protection);
-  if ((protection & PROT_READ) == 0) g_observer.invalidated(start, length);
+  if ((protection & PROT_READ) == 0) Observer().invalidated(start, length);
   if (result == 0 && (protection & PROT_WRITE) != 0) {
-    g_observer.committed(&t_thread, start, length, FrameOf(__builtin_frame_address(0)));
+    Observer().committed(&t_thread, start, length, FrameOf(__builtin_frame_address(0)));
   }
   return result;
 }
 
 void* InvalidateMmap64(void* address, size_t length, int protection, int flags, int file, off_t offset) {
   void* start = original_mmap64(address, length, protection, flags, file, offset);
-  if ((flags & MAP_FIXED) != 0) g_observer.invalidated(address, length);
-  if (start != MAP_FAILED && protection == PROT_NONE && length >= kReservationBytes) g_observer.reserved(start, length);
+  if ((flags & MAP_FIXED) != 0) Observer().invalidated(address, length);
+  if (start != MAP_FAILED && protection == PROT_NONE && length >= kReservationBytes) Observer().reserved(start, length);
   return start;
 }
 
@@ -303,7 +306,7 @@ const char* const kBoundNames[5] = {"malloc", "free", "calloc", "realloc", "posi
 
 Thread* ThisThread() { return &t_thread; }
 
-void SetHookObserver(const HookObserver& observer) { g_observer = observer; }
+void SetHookObserver(const HookObserver* observer) { g_observer.store(observer, std::memory_order_release); }
 
 // Never called: its calls make the loader bind slots of our own, which tell what these names really mean here.
 extern "C" __attribute__((used, visibility("default"))) void* extmem_bound_slots(size_t size, void** block) {

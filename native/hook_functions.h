@@ -31,7 +31,7 @@ extern const size_t kHookedFunctionCount;
 // What our own calls of malloc, free, calloc, realloc and posix_memalign are bound to is compared with the originals.
 extern const char* const kBoundNames[5];
 
-void SetHookObserver(const HookObserver& observer);
+void SetHookObserver(const HookObserver* observer);
 
 }  // namespace extmem
 

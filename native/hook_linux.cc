@@ -32,6 +32,7 @@ struct Slot {
   std::atomic<uintptr_t>* place;
   uintptr_t old;
   uintptr_t hook;
+  bool wrapped;  // somebody else wrote to it before we came to restore it
 };
 
 constexpr size_t kMaxSlots = 8192;
@@ -110,7 +111,7 @@ bool Skipped(const LoadedObject& object) {
 void Remember(std::atomic<uintptr_t>* place, uintptr_t old, uintptr_t hook) {
   size_t i = 0;
   while (i < g_slot_count && g_slots[i].place != place) i++;  // found: another object was unloaded here before
-  g_slots[i] = {place, old, hook};
+  g_slots[i] = {place, old, hook, false};
   if (i == g_slot_count) g_slot_count++;
 }
 
@@ -187,10 +188,10 @@ int RestoreObject(dl_phdr_info* info, size_t, void* data) {
   LoadedObject object;
   if (!ParseObject(*info, &object)) return 0;
   for (size_t i = 0; i < g_slot_count; i++) {
-    const Slot& slot = g_slots[i];
+    Slot& slot = g_slots[i];
     if (!object.Contains(reinterpret_cast<uintptr_t>(slot.place))) continue;
-    if (slot.place->load(std::memory_order_relaxed) != slot.hook) continue;  // wrapped by others since, or reloaded
-    static_cast<PageOpener*>(data)->Write(object, slot.place, slot.old);
+    slot.wrapped = slot.place->load(std::memory_order_relaxed) != slot.hook;  // or the object was loaded anew
+    if (!slot.wrapped) static_cast<PageOpener*>(data)->Write(object, slot.place, slot.old);
   }
   return 0;
 }
@@ -309,11 +310,11 @@ HookStatus FindOriginals() {
 
 }  // namespace
 
-HookStatus HookInstall(const HookObserver& observer) {
+HookStatus HookInstall(const HookObserver* observer) {
   if (g_slots == nullptr) {
     HookStatus status = FindOriginals();
     if (status != HookStatus::kInstalled) return status;
-    g_slots = MapArray<Slot>(kMaxSlots);
+    g_slots = ArenaArray<Slot>(kMaxSlots);
     if (g_slots == nullptr) return HookStatus::kNoMemory;
   }
   SetHookObserver(observer);
@@ -340,8 +341,14 @@ bool HookRescan() {
 void HookRemove() {
   MemoryMap map;
   PageOpener opener(map);
+  for (size_t i = 0; i < g_slot_count; i++) g_slots[i].wrapped = false;
   dl_iterate_phdr(RestoreObject, &opener);
-  g_slot_count = 0;
+  // Whoever wrapped us may go, and leave our hook behind: a later stop then knows what to write back.
+  size_t kept = 0;
+  for (size_t i = 0; i < g_slot_count; i++) {
+    if (g_slots[i].wrapped) g_slots[kept++] = g_slots[i];
+  }
+  g_slot_count = kept;
 }
 
 HookReport HookCoverage() { return g_report; }

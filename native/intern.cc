@@ -29,10 +29,10 @@ bool InternTable::Init(uint32_t max_entries, uint32_t max_bytes) {
   if (slots_ != nullptr) return true;
   uint32_t slots = 2;
   while (slots < 2 * max_entries) slots *= 2;
-  bytes_ = MapArray<uint8_t>(max_bytes);
-  entries_ = MapArray<Entry>(max_entries);
+  bytes_ = ArenaArray<uint8_t>(max_bytes);
+  entries_ = ArenaArray<Entry>(max_entries);
   if (bytes_ == nullptr || entries_ == nullptr) return false;
-  slots_ = MapArray<std::atomic<uint32_t>>(slots);
+  slots_ = ArenaArray<std::atomic<uint32_t>>(slots);
   slot_mask_ = slots - 1;
   max_entries_ = max_entries;
   max_bytes_ = max_bytes;

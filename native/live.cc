@@ -127,10 +127,10 @@ StackTotals Read(const Totals& totals) {
 
 bool LiveInit() {
   if (g_totals != nullptr) return true;
-  g_addresses = MapArray<std::atomic<uintptr_t>>(kLiveSlots);
-  g_records = MapArray<Record>(kLiveSlots);
+  g_addresses = ArenaArray<std::atomic<uintptr_t>>(kLiveSlots);
+  g_records = ArenaArray<Record>(kLiveSlots);
   if (g_addresses == nullptr || g_records == nullptr) return false;
-  g_totals = MapArray<Totals>(kMaxStacks);
+  g_totals = ArenaArray<Totals>(kMaxStacks);
   return g_totals != nullptr;
 }
 

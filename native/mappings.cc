@@ -191,7 +191,7 @@ class Classifier {
       const uint64_t bytes = std::min(vma.rss_bytes(), malloc_budget_bytes_);
       malloc_budget_bytes_ -= bytes;
       Malloc(&ledger_->malloc_mmapped_bytes, bytes);
-      return Add(Leaf::kUnattributed, vma.rss_bytes() - bytes);
+      return Unrecognized(vma, vma.rss_bytes() - bytes);
     }
     AnonymousContext context;
     const Vma* below = i > 0 && vmas_[i - 1].end == vma.start ? &vmas_[i - 1] : nullptr;
@@ -201,7 +201,29 @@ class Classifier {
     context.loader_end = loader_.end;
     context.misses_per_gap = options_.deep ? kDeepMisses : kShallowMisses;
     context.miss_budget = &miss_budget_;
-    Add(SplitAnonymous(vma, context, memory_));
+    const SegmentBytes segments = SplitAnonymous(vma, context, memory_);
+    Add(segments);
+    Unrecognized(vma, segments.resident[static_cast<size_t>(Owner::kUnknown)]);
+  }
+
+  // `bytes` of a mapping that nobody recognised by their contents: somebody may have been seen mapping them.
+  void Unrecognized(const Vma& vma, uint64_t bytes) {
+    uint64_t seen = 0;
+    uint64_t start, end;
+    for (uint64_t at = vma.start; seen < bytes && options_.next_seen != nullptr; at = end) {
+      if (!options_.next_seen(at, &start, &end) || start >= vma.end) break;
+      const bool whole = start <= vma.start && end >= vma.end;
+      uint64_t resident = 0;
+      if (whole) {
+        resident = bytes;
+      } else if (!memory_.ResidentBytes(std::max(start, vma.start), std::min(end, vma.end), &resident)) {
+        break;
+      }
+      seen += resident;
+    }
+    seen = std::min(seen, bytes);
+    Add(Leaf::kMmap, seen);
+    Add(Leaf::kUnattributed, bytes - seen);
   }
 
   void Add(const SegmentBytes& segments) {
@@ -213,7 +235,6 @@ class Classifier {
     Add(Leaf::kFiles, bytes(Owner::kBss));
     Add(Leaf::kStacks, bytes(Owner::kStack));
     Add(Leaf::kRuntime, bytes(Owner::kRuntime));
-    Add(Leaf::kUnattributed, bytes(Owner::kUnknown));
     ledger_->chunk_bytes += segments.chunk_bytes;
     if (segments.arena != 0) ledger_->any_arena = segments.arena;
     ledger_->live_stacks += segments.live_thread;

@@ -5,6 +5,7 @@
 //   2. `dc` (MADV_DONTFORK), which V8 sets on everything it maps: executable -> code; page header -> heap; writable
 //      at the start of a reservation >= 1 GiB -> wasm; writable at the start of a smaller one -> resizable buffer
 //   3. anything else anonymous: anonymous.h
+//   4. what is left of that: `mmap` where the profiler saw somebody map it, else unattributed
 // Every Rss is added to exactly one leaf (or split among several without remainder), so the leaves sum to the total.
 // Where VmFlags are missing (gVisor, very old kernels), V8 is known by executable pages and by page headers alone.
 #ifndef EXTMEM_NATIVE_MAPPINGS_H_
@@ -68,6 +69,8 @@ struct ClassifyOptions {
   // holds; the rest stays unattributed. Both 0 under glibc, whose arenas are recognised by their headers.
   uint64_t malloc_block = 0;
   uint64_t malloc_budget_bytes = 0;
+  // Mappings whose maker was seen at work: the first one that ends after `address`, in whole pages; false: none.
+  bool (*next_seen)(uint64_t address, uint64_t* start, uint64_t* end) = nullptr;
 };
 
 void ClassifyMappings(const Vma* vmas, size_t count, const ClassifyOptions& options, Memory& memory, Ledger* ledger);

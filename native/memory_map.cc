@@ -50,7 +50,7 @@ bool ParseLine(const char* at, MapLine* line) {
 
 }  // namespace
 
-MemoryMap::MemoryMap() : lines_(MapArray<MapLine>(kMaxLines)) {
+MemoryMap::MemoryMap() : lines_(static_cast<MapLine*>(MapPages(kMaxLines * sizeof(MapLine)))) {
   if (lines_ == nullptr) return;
   int file = static_cast<int>(syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC));
   if (file < 0) return;

@@ -7,8 +7,10 @@
 #include <cstdlib>
 
 #include "allocator.h"
+#include "arena.h"
 #include "arena_top.h"
 #include "clock.h"
+#include "foreign_maps.h"
 #include "mappings.h"
 #include "own_memory.h"
 #include "process_files.h"
@@ -65,9 +67,12 @@ bool RunLedger(Workspace& workspace, const std::atomic<bool>& stop, double* numb
   if (outcome == Outcome::kStopped) return false;
   if (outcome == Outcome::kUnreadable) return true;
 
-  Range own[Workspace::kMaxRanges];
+  Range own[Workspace::kMaxRanges + 1];
   options.own = own;
   options.own_count = Workspace::Ranges(own);
+  const ArenaBounds arena = BoundsOfArena();
+  if (arena.start != 0) own[options.own_count++] = {arena.start, arena.end};
+  options.next_seen = ForeignNext;
   OwnMemory memory(workspace.pagemap(), workspace.pagemap_words());
   Ledger ledger;
   ClassifyMappings(workspace.table(), parser.count(), options, memory, &ledger);

@@ -1,6 +1,7 @@
 #include "profile.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "foreign_maps.h"
 #include "live.h"
 #include "lock.h"
+#include "memory_map.h"
 #include "safe_read.h"
 #include "symbols.h"
 
@@ -130,7 +132,17 @@ void Reserved(void* start, size_t length) {
 void Invalidated(void* start, size_t length) { SafeReadForget(reinterpret_cast<uintptr_t>(start), length); }
 
 void Committed(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
-  if (IsForeignReserved(reinterpret_cast<uintptr_t>(start))) Mapped(thread, start, length, frame);
+  uintptr_t from = reinterpret_cast<uintptr_t>(start);
+  if (ForeignReservedPart(&from, &length)) Mapped(thread, reinterpret_cast<void*>(from), length, frame);
+}
+
+// WebAssembly memories from before the start grow into the rest of their reservations.
+void FollowReservations() {
+  for (const MapLine& line : MemoryMap()) {
+    if (line.protection == PROT_NONE && line.inode == 0 && line.end - line.start >= kReservationBytes) {
+      ForeignReserved(line.start, line.end - line.start);
+    }
+  }
 }
 
 void SetMean(uint64_t mean_bytes) {
@@ -140,6 +152,8 @@ void SetMean(uint64_t mean_bytes) {
 
 // The child of a fork has our tables and hooks, but none of the threads that might hold a lock.
 void InChild() { g_mean.store(0, std::memory_order_relaxed); }
+
+constexpr HookObserver kObserver = {Allocated, Mapped, Unmapped, Reserved, Committed, Invalidated};
 
 }  // namespace
 
@@ -153,12 +167,13 @@ HookStatus ProfileStart(const ProfileOptions& options) {
   g_limit.store(options.max_samples_per_second);
   g_depth.store(options.depth);
   g_seed.store(options.seed);
-  const HookStatus status = HookInstall({Allocated, Mapped, Unmapped, Reserved, Committed, Invalidated});
+  const HookStatus status = HookInstall(&kObserver);
   // Sampling begins when every object is patched, so that no recorded block is freed behind our back.
   if (status != HookStatus::kInstalled) return status;
   g_running = true;
   g_owner = ThisThread();
   NoteModules(StackGeneration());
+  FollowReservations();
   SetMean(options.mean_bytes);
   return status;
 }
@@ -193,12 +208,15 @@ ProfileCounters ProfileCount() {
 
 uint64_t ProfileOwnBytes() { return LiveOwnBytes() + StackOwnBytes(); }
 
-bool ProfileRegisterThread() {
+const char* ProfileRegisterThread() {
+  Locked locked(&g_control);  // two workers may come first at the same time
   Thread* thread = ThisThread();
   thread->busy = true;
+  const char* missing = StackLoadLayout();
   const bool known = StackInit() && StackRegisterThread(thread);
   thread->busy = false;
-  return known;
+  if (thread->isolate != nullptr) return nullptr;
+  return missing != nullptr ? missing : known ? "code ranges" : "stack bounds";
 }
 
 void ProfileThreadEnds() {

@@ -34,8 +34,8 @@ bool ProfileRescan();
 ProfileCounters ProfileCount();
 uint64_t ProfileOwnBytes();
 
-// The calling thread runs JavaScript whose frames may be decoded.
-bool ProfileRegisterThread();
+// The calling thread runs JavaScript whose frames may be decoded from now on: null, or what is missing for that.
+const char* ProfileRegisterThread();
 void ProfileUnregisterThread();
 // The environment of the calling thread ends: its isolate is about to be taken down, and nobody else would stop a
 // profiler that it started.

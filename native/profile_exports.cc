@@ -65,6 +65,13 @@ napi_value Numbers(napi_env env, const double* values, size_t count) {
   return array;
 }
 
+// One number after the other; counts stay exact up to 2^53.
+template <typename... Values>
+napi_value Row(napi_env env, Values... values) {
+  const double row[] = {static_cast<double>(values)...};
+  return Numbers(env, row, std::size(row));
+}
+
 napi_value Start(napi_env env, napi_callback_info info) {
   ProfileOptions options;
   options.mean_bytes = static_cast<uint64_t>(ArgumentAt(env, info, 0));
@@ -91,11 +98,8 @@ napi_value Rescan(napi_env env, napi_callback_info) {
 }
 
 napi_value RegisterThread(napi_env env, napi_callback_info) {
-  const char* missing = StackLoadLayout();
-  const bool known = ProfileRegisterThread();
-  if (ThisThread()->isolate != nullptr) return Null(env);
-  const char* text = missing != nullptr ? missing : known ? "code ranges" : "stack bounds";
-  return Text(env, text, NAPI_AUTO_LENGTH);
+  const char* missing = ProfileRegisterThread();
+  return missing == nullptr ? Null(env) : Text(env, missing, NAPI_AUTO_LENGTH);
 }
 
 napi_value UnregisterThread(napi_env env, napi_callback_info) {
@@ -118,39 +122,13 @@ napi_value Counters(napi_env env, napi_callback_info) {
   const ProfileCounters profile = ProfileCount();
   const HookReport hooks = HookCoverage();
   const ForeignCounters maps = ForeignCount();
-  const double values[] = {
-      static_cast<double>(profile.mean_bytes),
-      static_cast<double>(profile.rate_raises),
-      static_cast<double>(live.samples),
-      static_cast<double>(live.tracked),
-      static_cast<double>(live.refused),
-      static_cast<double>(live.overwritten),
-      static_cast<double>(sum.allocated_bytes),
-      static_cast<double>(sum.freed_bytes),
-      static_cast<double>(sum.allocated_count_256) / 256,
-      static_cast<double>(sum.freed_count_256) / 256,
-      static_cast<double>(sum.live_variance_kib2) * 1048576,
-      static_cast<double>(Stacks().count() - 1),
-      static_cast<double>(Stacks().refused()),
-      static_cast<double>(StackFrames().refused() + StackStrings().refused()),
-      static_cast<double>(stacks.decoded),
-      static_cast<double>(stacks.unreadable),
-      static_cast<double>(stacks.unwalked),
-      static_cast<double>(stacks.broken),
-      static_cast<double>(stacks.repaired),
-      static_cast<double>(ProfileOwnBytes()),
-      static_cast<double>(hooks.objects),
-      static_cast<double>(hooks.patched_objects),
-      static_cast<double>(hooks.slots),
-      static_cast<double>(hooks.refused_slots),
-      static_cast<double>(hooks.foreign_slots),
-      static_cast<double>(hooks.unreadable_objects),
-      static_cast<double>(hooks.dropped_slots),
-      static_cast<double>(maps.bytes),
-      static_cast<double>(maps.ranges),
-      static_cast<double>(maps.refused),
-  };
-  return Numbers(env, values, std::size(values));
+  return Row(env, profile.mean_bytes, profile.rate_raises, live.samples, live.tracked, live.refused, live.overwritten,
+             sum.allocated_bytes, sum.freed_bytes, static_cast<double>(sum.allocated_count_256) / 256,
+             static_cast<double>(sum.freed_count_256) / 256, static_cast<double>(sum.live_variance_kib2) * 1048576,
+             Stacks().count() - 1, Stacks().refused(), StackFrames().refused() + StackStrings().refused(),
+             stacks.decoded, stacks.unreadable, stacks.unwalked, stacks.broken, stacks.repaired, ProfileOwnBytes(),
+             hooks.objects, hooks.patched_objects, hooks.slots, hooks.refused_slots, hooks.foreign_slots,
+             hooks.unreadable_objects, hooks.dropped_slots, maps.bytes, maps.ranges, maps.refused);
 }
 
 napi_value Totals(napi_env env, napi_callback_info) {

@@ -18,6 +18,8 @@ bool SafeReadWorks();
 void SafeReadForget(uintptr_t start, size_t length);
 // True when the page can be read. Asks the kernel when it does not remember.
 bool PageReadable(uintptr_t page);
+// How often it asked.
+uint64_t SafeReadAsked();
 // Copies by system call, without remembering anything; for addresses of which nothing is known.
 bool ReadForeign(uintptr_t address, void* into, size_t size);
 

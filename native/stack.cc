@@ -34,6 +34,23 @@ std::atomic<uint64_t> g_decoded, g_unreadable, g_unwalked, g_broken, g_repaired;
 CacheEntry* g_cache = nullptr;
 InternTable g_strings, g_frames, g_stacks;
 InternTable g_groups;  // the functions that were inlined into one frame, innermost first
+Lock g_vacant_lock;
+V8Isolate* g_vacant = nullptr;  // of workers that ended
+
+// Only the thread that took it looks at it.
+V8Isolate* TakeIsolate() {
+  Locked locked(&g_vacant_lock);
+  V8Isolate* isolate = g_vacant;
+  if (isolate == nullptr) return ArenaArray<V8Isolate>(1);
+  g_vacant = isolate->next_vacant;
+  return isolate;
+}
+
+void GiveBackIsolate(V8Isolate* isolate) {
+  Locked locked(&g_vacant_lock);
+  isolate->next_vacant = g_vacant;
+  g_vacant = isolate;
+}
 
 uint64_t Mix(uint64_t a, uint64_t b) {
   uint64_t mixed = (a * 0x9E3779B97F4A7C15ull) ^ (b * 0xC2B2AE3D27D4EB4Full);
@@ -138,7 +155,7 @@ uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, uint32_t* ids, uin
 }
 
 // A frame of V8 at `fp`: typed, or that of a function.
-bool PlausibleFrame(const V8Isolate& isolate, uintptr_t pc, uintptr_t fp) {
+WORDS_OF_ANY_FRAME bool PlausibleFrame(const V8Isolate& isolate, uintptr_t pc, uintptr_t fp) {
   FrameKey key;
   if (fp == 0) return false;
   const uintptr_t marker = *reinterpret_cast<const uintptr_t*>(fp - 8);
@@ -149,7 +166,7 @@ bool PlausibleFrame(const V8Isolate& isolate, uintptr_t pc, uintptr_t fp) {
 // Native code without frame pointers broke the chain. Stale words on the stack look like frames too, so a place is
 // only accepted when it is a frame in which V8 left JavaScript, and everything above it up to the thread's start is
 // sane as well. Better an incomplete stack than a wrong one.
-int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t high, RawFrame* frames, int max) {
+WORDS_OF_ANY_FRAME int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t high, RawFrame* frames, int max) {
   constexpr uintptr_t kWindow = 16384;
   const uintptr_t end = high - sp > kWindow ? sp + kWindow : high - 16;
   for (uintptr_t at = (sp + 7) & ~uintptr_t{7}; at + 16 <= end; at += 8) {
@@ -178,7 +195,7 @@ bool StackInit() {
       !g_stacks.Init(kMaxStacks, 1u << 21) || !g_groups.Init(1u << 13, 1u << 19)) {
     return false;
   }
-  g_cache = MapArray<CacheEntry>(kCacheEntries);
+  g_cache = ArenaArray<CacheEntry>(kCacheEntries);
   return g_cache != nullptr;
 }
 
@@ -199,14 +216,21 @@ bool StackRegisterThread(Thread* thread) {
   const bool reads_checked = SafeReadWorks();
   if (!LearnStack(thread, reads_checked)) return false;
   if (thread->isolate != nullptr || g_missing != nullptr || !g_layout_loaded || !reads_checked) return true;
-  // Never freed: a thread may die while a report still names its isolate. A few hundred bytes a worker.
-  V8Isolate* isolate = MapArray<V8Isolate>(1);
-  if (isolate == nullptr || !LoadV8Isolate(g_isolates.fetch_add(1) + 1, isolate)) return true;
-  thread->isolate = isolate;
+  V8Isolate* isolate = TakeIsolate();
+  if (isolate == nullptr) return true;
+  if (LoadV8Isolate(g_isolates.fetch_add(1) + 1, isolate)) {
+    thread->isolate = isolate;
+  } else {
+    GiveBackIsolate(isolate);
+  }
   return true;
 }
 
-void StackUnregisterThread(Thread* thread) { thread->isolate = nullptr; }
+void StackUnregisterThread(Thread* thread) {
+  V8Isolate* isolate = thread->isolate;
+  thread->isolate = nullptr;
+  if (isolate != nullptr) GiveBackIsolate(isolate);
+}
 
 uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping) {
   const uintptr_t own = reinterpret_cast<uintptr_t>(frame);

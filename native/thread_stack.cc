@@ -78,7 +78,8 @@ bool LearnStack(Thread* thread, bool reads_checked) {
   return true;
 }
 
-int WalkFrames(uintptr_t pc, uintptr_t fp, uintptr_t sp, uintptr_t high, RawFrame* frames, int max, bool* complete) {
+WORDS_OF_ANY_FRAME int WalkFrames(uintptr_t pc, uintptr_t fp, uintptr_t sp, uintptr_t high, RawFrame* frames, int max,
+                                  bool* complete) {
   int count = 0;
   *complete = false;
   while (count < max) {

@@ -6,6 +6,10 @@
 
 namespace extmem {
 
+// Callers without frame pointers lead the walk to words that are no frame. They lie in the thread's stack all the same,
+// which is all that is promised of them: AddressSanitizer must not look for the variables that they belong to.
+#define WORDS_OF_ANY_FRAME __attribute__((no_sanitize("address")))
+
 // True when everything from `sp` to thread->stack_high may be read. For hooks.
 bool StackKnown(Thread* thread, uintptr_t sp);
 

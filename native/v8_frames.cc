@@ -4,6 +4,7 @@
 
 #include "elf_image.h"
 #include "memory_map.h"
+#include "thread_stack.h"
 #include "v8_heap.h"
 
 namespace extmem {
@@ -14,7 +15,9 @@ namespace {
 constexpr uintptr_t kContextSlot = 8, kFunctionSlot = 16, kBytecodeSlot = 32, kOffsetSlot = 40;
 constexpr int kMaxInlining = 32;
 
-uintptr_t Slot(uintptr_t fp, uintptr_t below) { return *reinterpret_cast<const uintptr_t*>(fp - below); }
+WORDS_OF_ANY_FRAME uintptr_t Slot(uintptr_t fp, uintptr_t below) {
+  return *reinterpret_cast<const uintptr_t*>(fp - below);
+}
 
 // Variable-length numbers of V8's tables: 7 bits a byte, low first.
 struct TableReader {
@@ -198,7 +201,9 @@ bool LoadV8Isolate(uint32_t number, V8Isolate* isolate) {
   // More ranges than fit: code lies in single pages that come and go, which this scheme does not follow.
   if (count == 0 || count > V8Isolate::kMaxCodeRanges + 1) return false;
   isolate->number = number;
+  isolate->stream_map.store(0, std::memory_order_relaxed);
   isolate->builtins = ranges[0];
+  isolate->builtins_copy = {};
   isolate->code_count = static_cast<int>(count) - 1;
   for (int i = 0; i < isolate->code_count; i++) isolate->code[i] = ranges[i + 1];
   MemoryMap map;

@@ -27,6 +27,7 @@ struct V8Isolate {
   AddressRange code[kMaxCodeRanges];
   int code_count;
   std::atomic<uintptr_t> stream_map;  // map of InstructionStream objects, 0 until one was met
+  V8Isolate* next_vacant;             // while no thread has it
 
   bool IsBuiltin(uintptr_t pc) const { return builtins.Contains(pc) || builtins_copy.Contains(pc); }
   const AddressRange* CodeRange(uintptr_t pc) const {

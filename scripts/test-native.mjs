@@ -1,4 +1,4 @@
-// Builds the C++ unit tests with g++ (or $CXX) and runs them under ASan and UBSan, and the reader's under TSan too:
+// Builds the C++ unit tests with g++ (or $CXX) and runs them under ASan and UBSan, and those with threads under TSan too:
 // npm run test:native. Needs nothing but the compiler; objects are kept in build-native/ and rebuilt when older.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -22,17 +22,24 @@ const variants = [
   {
     name: 'asan',
     sanitize: 'address,undefined',
-    tests: ['smaps', 'malloc_info', 'mappings', 'arena_top', 'own_memory', 'reader', 'tables'],
+    tests: ['smaps', 'malloc_info', 'mappings', 'arena_top', 'own_memory', 'reader', 'tables', 'hooks'],
   },
-  { name: 'tsan', sanitize: 'thread', tests: ['reader', 'tables'] },
+  { name: 'tsan', sanitize: 'thread', tests: ['reader', 'tables', 'hooks'] },
 ];
 
 const compiler = process.env.CXX ?? 'g++';
 const modified = (path) => statSync(join(root, path)).mtimeMs;
 const newestHeader = Math.max(...headers.map(modified));
 
+// What cannot be allocated is null, as without a sanitizer.
+const env = {
+  ...process.env,
+  ASAN_OPTIONS: 'allocator_may_return_null=1',
+  TSAN_OPTIONS: 'allocator_may_return_null=1',
+};
+
 function run(command, args) {
-  const ended = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
+  const ended = spawnSync(command, args, { cwd: root, encoding: 'utf8', env });
   if (ended.error !== undefined) throw ended.error;
   return ended;
 }
@@ -47,6 +54,21 @@ function compile(source, folder, flags) {
   return object;
 }
 
+function link(output, args) {
+  const linked = run(compiler, [...args, '-o', output, '-lpthread', '-ldl']);
+  if (linked.status !== 0) throw new Error(`Expected ${output} to link, received:\n${linked.stderr}`);
+}
+
+// The hooks watch the objects around their own, so for them the core is a shared library, as it is in Node.
+function linkHooks(program, folder, flags, main, objects) {
+  const torture = compile('test/native/torture.cc', folder, flags);
+  const reloaded = compile('test/torture-addon/reloaded.cc', folder, flags);
+  const library = join(folder, 'libextmem_hooks.so');
+  link(library, [...flags, '-shared', '-Wl,-z,now,-z,nodelete', ...objects]);
+  link(join(folder, 'reloaded.so'), [...flags, '-shared', reloaded]);
+  link(program, [...flags, main, torture, library, '-Wl,-rpath,$ORIGIN']);
+}
+
 // TSan needs its shadow at fixed addresses; with much address randomisation it may not get it.
 const withoutRandomAddresses = run('setarch', ['-R', 'true']).status === 0 ? ['setarch', '-R'] : [];
 
@@ -54,13 +76,14 @@ let failures = 0;
 for (const { name, sanitize, tests } of variants) {
   const folder = join('build-native', name);
   mkdirSync(join(root, folder), { recursive: true });
-  const flags = ['-std=c++17', '-g', '-O1', '-Wall', '-Wextra', `-fsanitize=${sanitize}`, '-fno-sanitize-recover=all'];
+  const flags = ['-std=c++17', '-g', '-O1', '-fPIC', '-fno-omit-frame-pointer', '-Wall', '-Wextra'];
+  flags.push(`-fsanitize=${sanitize}`, '-fno-sanitize-recover=all');
   const objects = [...core, 'test/native/uv_by_pthread.cc'].map((source) => compile(source, folder, flags));
   for (const test of tests) {
     const main = compile(`test/native/${test}_test.cc`, folder, flags);
     const program = join(folder, test);
-    const linked = run(compiler, [...flags, main, ...objects, '-o', program, '-lpthread', '-ldl']);
-    if (linked.status !== 0) throw new Error(`Expected ${test} to link, received:\n${linked.stderr}`);
+    if (test === 'hooks') linkHooks(program, folder, flags, main, objects);
+    else link(program, [...flags, main, ...objects]);
     const prefix = name === 'tsan' ? withoutRandomAddresses : [];
     const [command, ...args] = [...prefix, join(root, program), ...fixtures];
     const ended = run(command, args);

@@ -64,6 +64,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   threadsKeepNone: { rss: [-2, 15] },
   /** Nobody but the addon knows of its mmap, and the ledger does not guess. */
   addonMaps: { leaves: { unattributed: [99, 102] } },
+  /** Unless the profiler watches it. Its own tables are the runtime's: nothing is left over. */
+  addonMapsWhileSeen: { leaves: { mmap: [99, 102] } },
 
   mappedFile: { leaves: { files: [149, 156] } },
 

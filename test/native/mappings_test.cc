@@ -146,6 +146,44 @@ void ABufferMergedBehindAHeapPageIsSplit() {
   CHECK_EQUAL(process[Leaf::kResizableBuffers], 3 * kMiB);
 }
 
+// Mappings that somebody was seen making, for SeenMappingsAreNamed.
+constexpr extmem::Range kSeen[] = {{0x20000000, 0x20000000 + 2 * kMiB}, {0x30000000, 0x30000000 + kMiB}};
+bool NextSeen(uint64_t address, uint64_t* start, uint64_t* end) {
+  for (const extmem::Range& range : kSeen) {
+    if (range.end <= address) continue;
+    *start = range.start;
+    *end = range.end;
+    return true;
+  }
+  return false;
+}
+
+void SeenMappingsAreNamed() {
+  Process process;
+  process.options.next_seen = NextSeen;
+  process.Map(0x10000000, kMiB, "rw-p", kMiB, "rd wr ac");          // nobody was seen
+  process.Map(0x20000000, 2 * kMiB, "rw-p", 2 * kMiB, "rd wr ac");  // all of it
+  process.Map(0x2ff00000, 3 * kMiB, "rw-p", 2 * kMiB, "rd wr ac");  // merged with neighbours of unknown origin
+  process.Map(0x40000000, kMiB, "rw-p", kMiB, "rd wr ac nr");
+  process.Classify();
+  CHECK_EQUAL(process[Leaf::kMmap], 3 * kMiB);
+  CHECK_EQUAL(process[Leaf::kUnattributed], 3 * kMiB);
+  process.memory.refuse_pagemap = true;  // then only a whole mapping can be told
+  process.Classify();
+  CHECK_EQUAL(process[Leaf::kMmap], 2 * kMiB);
+  CHECK_EQUAL(process[Leaf::kUnattributed], 4 * kMiB);
+}
+
+void WhatIsRecognisedKeepsItsName() {
+  Process process;
+  process.options.next_seen = NextSeen;
+  process.Map(0x20000000, 2 * kMiB, "rw-p", 2 * kMiB, "rd wr ac");
+  process.memory.Write(0x20000000, {0, 2 * kMiB | 2});  // an mmapped chunk of malloc
+  process.Classify();
+  CHECK_EQUAL(process[Leaf::kMalloc], 2 * kMiB);
+  CHECK_EQUAL(process[Leaf::kMmap], 0u);
+}
+
 void ArenasAreFoundByTheirHeaders() {
   Process process;
   // One full heap merged with the next one, which is partly used and has shrunk.
@@ -373,6 +411,8 @@ int main(int argc, char** argv) {
   CodeWasmAndBuffers();
   ABufferAtItsLimitIsTold();
   ABufferMergedBehindAHeapPageIsSplit();
+  SeenMappingsAreNamed();
+  WhatIsRecognisedKeepsItsName();
   ArenasAreFoundByTheirHeaders();
   ChunksAreWalkedThroughMergedMappings();
   UntouchedChunksDoNotTakeTheirNeighboursBytes();

@@ -1,6 +1,6 @@
 // Situations of the profiler that need a process of their own: node hook-cases.cjs NAME. Prints one JSON value.
 'use strict';
-const { copyFileSync, mkdtempSync, rmSync } = require('node:fs');
+const { closeSync, copyFileSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
@@ -22,6 +22,38 @@ function worker(name, data = {}) {
 }
 const exited = (thread) => new Promise((resolve) => thread.on('exit', resolve));
 
+/** Live blocks whose innermost frame is the torture's. Threads leave others of the loader and of libc behind. */
+async function heldByTorture() {
+  const held = { bytes: 0, blocks: 0 };
+  for (const { stack, liveSamples, allocatedBytes, freedBytes } of readTotals(binding.profileTotals())) {
+    if (liveSamples === 0) continue;
+    const frames = [...binding.profileStack(stack)].map((id) => binding.profileFrame(id));
+    const names = await binding.profileSymbols(
+      Float64Array.from(frames.flatMap(({ pc, generation }) => [pc, generation])),
+    );
+    if (!names[0]?.[0]?.endsWith('torture.node')) continue;
+    held.bytes += allocatedBytes - freedBytes;
+    held.blocks += liveSamples;
+  }
+  return held;
+}
+
+/** What the executable's slots hold, as text: they lie in its last read-only mapping. */
+function slotsOfExecutable() {
+  const line = readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .findLast((text) => text.includes(' r--p ') && text.endsWith(process.execPath));
+  const [start, end] = line
+    .split(' ')[0]
+    .split('-')
+    .map((text) => Number.parseInt(text, 16));
+  const memory = openSync('/proc/self/mem', 'r');
+  const bytes = Buffer.alloc(end - start);
+  readSync(memory, bytes, 0, bytes.length, start);
+  closeSync(memory);
+  return bytes.toString('base64');
+}
+
 const cases = {
   // The first test of all: nothing happens, nothing is recorded.
   async off() {
@@ -34,26 +66,55 @@ const cases = {
       numbers: profiler.numbers(),
     };
   },
-  // Every block of the threads was freed by somebody: none may be left, and no free may have been missed.
+  // The torture knows exactly which of its blocks are alive: the profiler has to say the same, to the byte.
   async exact() {
     binding.profileStart(1, 0, 64, 1);
-    for (let i = 0; i < 20; i++) torture.raceRealloc(5000);
+    for (let i = 0; i < 80; i++) torture.raceRealloc(5000);
     torture.everyForm(50);
     torture.throws(50);
+    torture.throwsThroughNew(50);
     torture.threadStorm(10);
     torture.smallStack(5);
-    const left = [];
-    for (const { stack, liveSamples } of readTotals(binding.profileTotals())) {
-      if (liveSamples === 0) continue;
-      const frames = [...binding.profileStack(stack)].map((id) => binding.profileFrame(id));
-      const names = await binding.profileSymbols(
-        Float64Array.from(frames.flatMap(({ pc, generation }) => [pc, generation])),
-      );
-      // Threads leave blocks of the loader and of libc behind; what was allocated by the torture itself is what counts.
-      const first = names[0] ?? [];
-      if (first[0]?.endsWith('torture.node')) left.push({ liveSamples, names: names.slice(0, 3).map((row) => row[1]) });
-    }
-    return { ...counters(), left };
+    const [bytes, blocks] = torture.racedBlocks();
+    const held = await heldByTorture();
+    torture.freeRaced(1);
+    return { ...counters(), truth: { bytes, blocks }, held, left: await heldByTorture() };
+  },
+  // Another profiler wraps us and stays: we stop, it calls us for ever, and nothing happens.
+  async wrappedAfterUs() {
+    const wrapper = require(join(root, 'test', 'torture-addon', 'build', 'Release', 'wrapper.node'));
+    const before = slotsOfExecutable();
+    const options = { sampleBytes: 1, stackDepth: 64 };
+    const first = new NativeProfiler(binding, options);
+    const patched = slotsOfExecutable() !== before;
+    wrapper.wrap();
+    binding.profileRescan();
+    const { samples } = counters();
+    torture.everyForm(2);
+    Buffer.allocUnsafeSlow(100_003);
+    const whileWrapped = counters().samples > samples;
+    first.stop();
+    const stopped = counters();
+    const calls = wrapper.calls();
+    for (let i = 0; i < 1000; i++) Buffer.allocUnsafeSlow(10_007);
+    torture.raceRealloc(2000);
+    const inert = counters().samples - stopped.samples < 10; // what other threads were just recording
+    const stillCalled = wrapper.calls() > calls + 1000;
+    const second = new NativeProfiler(binding, options).unavailable;
+    wrapper.unwrap(); // puts our hook back, which nobody else knows of
+    const third = new NativeProfiler(binding, options);
+    third.stop();
+    const restored = slotsOfExecutable() === before;
+    return {
+      started: first.unavailable,
+      patched,
+      whileWrapped,
+      inert,
+      stillCalled,
+      second,
+      third: third.unavailable,
+      restored,
+    };
   },
   async startStop() {
     const noise = worker('noise');

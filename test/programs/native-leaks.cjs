@@ -27,6 +27,11 @@ const leaks = {
     line: () => kept[0].grow(4),
     before: () => kept.push(new WebAssembly.Memory({ initial: 1, maximum: 1000 })),
   },
+  wasmFromBefore: {
+    times: 100,
+    line: () => kept[0].grow(4),
+    beforeStart: () => kept.push(new WebAssembly.Memory({ initial: 50, maximum: 1000 })),
+  },
   buffers: { times: 3000, line: () => closure(Buffer.allocUnsafeSlow(10_007)) },
   addon: { times: 4000, line: () => addon('leak').allocate(5003) },
   stripped: { times: 4000, line: () => addon('stripped').allocate(5003) },
@@ -47,7 +52,8 @@ function sqlite() {
 }
 
 async function main() {
-  const { times, line, before } = leaks[process.argv[2]];
+  const { times, line, before, beforeStart } = leaks[process.argv[2]];
+  beforeStart?.();
   const session = start({ destination: 'none', sampleBytes: 32_768, streams: false });
   before?.();
   for (let i = 0; i < times; i++) line();

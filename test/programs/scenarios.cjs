@@ -1,4 +1,5 @@
 // One way of holding memory per function. Run as: node --expose-gc scenarios.cjs NAME [--trim]
+// Scenarios of which the native profiler is to know run in a session; the others have none.
 // Prints {before, after} as samples, and with --trim also {trimmed}: the sample after malloc_trim(0).
 //
 // What is held is reachable from `kept`: a constant that no closure captures may be collected at any time.
@@ -9,7 +10,7 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 const zlib = require('node:zlib');
-const { snapshot } = require('extmem');
+const { snapshot, start } = require('extmem');
 const addon = require('../addon/build/Release/test_addon.node');
 
 const MiB = 1024 * 1024;
@@ -128,6 +129,7 @@ const scenarios = {
   threadsKeepBig: () => addon.churnThreads(16, 12 * MiB, 16_000, 64),
   threadsKeepNone: () => addon.churnThreads(16, 12 * MiB, 2000, 0),
   addonMaps: () => addon.mapAnonymous(100, MiB),
+  addonMapsWhileSeen: () => addon.mapAnonymous(100, MiB),
 
   mappedFile() {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'extmem-'));
@@ -167,6 +169,7 @@ const scenarios = {
 
 async function main() {
   const [name, ...flags] = process.argv.slice(2);
+  if (name.endsWith('WhileSeen')) start({ destination: 'none', interval: '1h' });
   // The first passes and collections bring in pages of their own; three rounds, then nothing more comes.
   for (let round = 0; round < 3; round++) {
     globalThis.gc();

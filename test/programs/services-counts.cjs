@@ -99,7 +99,7 @@ const services = {
       for (const child of children) child.kill('SIGKILL');
     });
     return function startHelper(i) {
-      if (i % 50 === 0) children.push(childProcess.spawn('sleep', ['1000']));
+      if (i % 30 === 0) children.push(childProcess.spawn('sleep', ['1000']));
     };
   },
 

@@ -1,18 +1,23 @@
 // Runs everything that is nasty to a hook for some rounds, while every allocation is sampled, and prints the counters.
-//   node torture.cjs ROUNDS [MEAN_BYTES]
+//   node torture.cjs ROUNDS [MODE...]
+//   debugged   an inspector is attached, and there are breakpoints that never stop
+//   noThrow    leaves out requests that operator new has to refuse, at which some allocators abort
 'use strict';
+const inspector = require('node:inspector');
 const { Worker, isMainThread, workerData } = require('node:worker_threads');
 const { execFileSync } = require('node:child_process');
 const crypto = require('node:crypto');
+const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const v8 = require('node:v8');
 const vm = require('node:vm');
 const zlib = require('node:zlib');
 const binding = require(process.env.EXTMEM_PREBUILD ?? '../../build/Release/extmem.node');
 const torture = require('../torture-addon/build/Release/torture.node');
+const frameless = require('../torture-addon/build/Release/frameless.node');
 
 const rounds = Number(isMainThread ? process.argv[2] : workerData.rounds);
-const mean = Number(process.argv[3] ?? 1);
+const modes = process.argv.slice(3);
 v8.setFlagsFromString('--expose-gc');
 const gc = vm.runInNewContext('gc');
 const wasmBytes = new Uint8Array([
@@ -86,6 +91,9 @@ async function round(i) {
   torture.throws(5);
   torture.raceRealloc(200);
   if (isMainThread) {
+    frameless.hold(5003, 20);
+    frameless.release(1);
+    if (!modes.includes('noThrow')) torture.throwsThroughNew(2);
     if (i % 5 === 0) torture.threadStorm(2);
     if (i % 9 === 0) torture.forkStorm(1);
     if (i % 5 === 0) torture.reload(5);
@@ -108,11 +116,26 @@ function work(killed) {
   });
 }
 
+// Breakpoints make V8 run instrumented copies of functions. Each worker has an inspector of its own.
+function debug() {
+  const session = new inspector.Session();
+  session.connect();
+  session.post('Debugger.enable');
+  session.post('Profiler.enable');
+  session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+  const lines = readFileSync(__filename, 'utf8').split('\n');
+  for (const text of ['Buffer.allocUnsafeSlow(20000)', 'Buffer.alloc(6000 + k)', 'polymorphic(k & 1']) {
+    const lineNumber = lines.findIndex((line) => line.includes(text));
+    session.post('Debugger.setBreakpointByUrl', { url: `file://${__filename}`, lineNumber, condition: 'false' });
+  }
+}
+
 async function main() {
+  if (modes.includes('debugged')) debug();
   const missing = binding.profileRegister();
   if (isMainThread) {
     binding.profileLevel(2);
-    const status = binding.profileStart(mean, 0, 64, 1);
+    const status = binding.profileStart(1, 0, 64, 1);
     if (status !== 0) throw new Error(`profileStart: ${status}`);
   } else require('node:worker_threads').parentPort.postMessage('runs');
   for (let i = 0; i < rounds; i++) await round(i);

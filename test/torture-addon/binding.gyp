@@ -5,10 +5,11 @@
     "cflags_cc": ["-std=c++17", "-fexceptions", "-O1"]
   },
   "targets": [
-    { "target_name": "torture", "sources": ["torture.cc"], "cflags_cc": ["-fno-omit-frame-pointer"] },
+    { "target_name": "torture", "sources": ["torture.cc", "../native/torture.cc"], "cflags_cc": ["-fno-omit-frame-pointer"] },
     { "target_name": "frameless", "sources": ["leak.cc"], "cflags_cc": ["-O2", "-fomit-frame-pointer"] },
     { "target_name": "stripped", "sources": ["leak.cc"], "ldflags": ["-s"] },
     { "target_name": "leak", "sources": ["leak.cc"] },
+    { "target_name": "wrapper", "sources": ["wrapper.cc"] },
     { "target_name": "pairs", "sources": ["pairs.cc"], "cflags_cc": ["-O2"] },
     {
       "target_name": "reloaded", "type": "shared_library", "product_prefix": "", "product_extension": "so",

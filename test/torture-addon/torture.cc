@@ -1,264 +1,11 @@
-// Everything that is nasty to an allocation hook, from native code. Each function returns when its threads are gone.
-#include <dlfcn.h>
-#include <errno.h>
-#include <malloc.h>
-#include <node_api.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
+// test/native/torture.h for Node.
+#include "../native/torture.h"
 
-#include <atomic>
-#include <cstddef>
+#include <node_api.h>
+
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <iterator>
-#include <new>
-#include <stdexcept>
-#include <string>
-#include <thread>
-#include <vector>
 
 namespace {
-
-constexpr int kThreads = 4;
-
-void Require(bool holds, const char* what) {
-  if (holds) return;
-  fprintf(stderr, "torture: %s\n", what);
-  abort();
-}
-
-uint32_t Random(uint32_t* state) {
-  *state = *state * 1664525 + 1013904223;
-  return *state >> 8;
-}
-
-template <typename Body>
-void OnThreads(int count, Body body) {
-  std::vector<std::thread> threads;
-  for (int i = 0; i < count; i++) threads.emplace_back(body, i);
-  for (std::thread& thread : threads) thread.join();
-}
-
-// Blocks wander between threads through shared slots: each is freed, or resized, by whoever finds it.
-void RaceRealloc(int rounds) {
-  static std::atomic<void*> slots[64];
-  OnThreads(kThreads, [rounds](int index) {
-    uint32_t state = static_cast<uint32_t>(index) + 1;
-    for (int i = 0; i < rounds; i++) {
-      void* block = slots[Random(&state) % 64].exchange(nullptr);
-      const size_t size = Random(&state) % 4096 + 1;
-      switch (Random(&state) % 4) {
-        case 0: free(block); block = malloc(size); break;
-        case 1: block = realloc(block, size); break;
-        case 2: free(block); block = calloc(1, size); break;
-        default: free(block); block = nullptr;
-      }
-      if (block != nullptr) memset(block, index, size);
-      free(slots[Random(&state) % 64].exchange(block));
-    }
-  });
-  for (std::atomic<void*>& slot : slots) free(slot.exchange(nullptr));
-}
-
-// A preloaded allocator need not replace every function of libc, and must not be given blocks of the others.
-bool OfTheAllocator(void* function) {
-  Dl_info allocator, other;
-  return dladdr(dlsym(RTLD_DEFAULT, "free"), &allocator) != 0 && dladdr(function, &other) != 0 &&
-         strcmp(allocator.dli_fname, other.dli_fname) == 0;
-}
-
-void EveryForm(int rounds) {
-  const bool has_array = OfTheAllocator(dlsym(RTLD_NEXT, "reallocarray"));
-  const bool has_pvalloc = OfTheAllocator(dlsym(RTLD_NEXT, "pvalloc"));
-  for (int i = 0; i < rounds; i++) {
-    errno = 4711;
-    for (size_t alignment = 8; alignment <= 4096; alignment *= 2) {
-      void* block = nullptr;
-      Require(posix_memalign(&block, alignment, 100) == 0, "posix_memalign");
-      Require(reinterpret_cast<uintptr_t>(block) % alignment == 0, "alignment");
-      free(block);
-      block = aligned_alloc(alignment, alignment * 2);
-      Require(block != nullptr && malloc_usable_size(block) >= alignment * 2, "usable size");
-      free(block);
-      free(memalign(alignment, 33));
-    }
-    free(valloc(10));
-    if (has_pvalloc) free(pvalloc(10));
-    void* invalid = nullptr;
-    Require(posix_memalign(&invalid, 3, 8) == EINVAL, "an impossible alignment");
-    volatile size_t huge = SIZE_MAX / 2;
-    Require(errno == 4711, "errno is kept");
-    // Not every allocator sets errno.
-    Require(calloc(huge, 4) == nullptr, "calloc overflow");
-    Require(malloc(huge) == nullptr, "too much");
-    void* kept = malloc(100);
-    memset(kept, 7, 100);
-    Require(realloc(kept, huge) == nullptr, "a realloc that fails");
-    Require(static_cast<char*>(kept)[99] == 7, "and leaves the block");
-    Require(!has_array || reallocarray(kept, huge, 16) == nullptr, "reallocarray overflow");
-    if (has_array) kept = reallocarray(kept, 10, 20);
-    kept = realloc(kept, 5000);
-    free(kept);
-    free(realloc(nullptr, 50));
-    free(malloc(0));
-    free(realloc(malloc(10), 0));  // null, or a block of no size
-    free(nullptr);
-    free(strdup("duplicate"));
-    delete new int(1);
-    delete[] new char[100];
-    delete new (std::nothrow) int(2);
-    struct alignas(64) Wide {
-      char bytes[64];
-    };
-    delete new Wide;
-    delete[] new Wide[3];
-    std::string text(100, 'x');
-    text += text;
-    char* line = nullptr;
-    size_t room = 0;
-    FILE* file = fopen("/proc/self/status", "r");
-    if (file != nullptr) {
-      Require(getline(&line, &room, file) > 0, "getline");
-      fclose(file);
-    }
-    free(line);
-  }
-}
-
-void Throws(int rounds) {
-  static jmp_buf back;
-  for (int i = 0; i < rounds; i++) {
-    try {
-      volatile size_t huge = SIZE_MAX / 4;
-      char* block = new char[huge];
-      Require(block == nullptr, "a new that cannot succeed");
-    } catch (const std::bad_alloc&) {
-    }
-    try {
-      std::string text(50, 'y');
-      throw std::runtime_error(text);
-    } catch (const std::exception&) {
-    }
-    void* volatile block = malloc(64);
-    if (setjmp(back) == 0) {
-      void* volatile inner = malloc(128);
-      free(inner);
-      longjmp(back, 1);
-    }
-    free(block);
-  }
-}
-
-// The destructor of a thread-specific value allocates when most of the thread is gone.
-pthread_key_t g_key;
-void AllocateAtEnd(void* value) {
-  free(value);
-  for (int i = 0; i < 20; i++) free(malloc(100));
-  static thread_local int again;
-  if (again++ < 2) pthread_setspecific(g_key, malloc(10));
-}
-struct AtExit {
-  ~AtExit() { delete[] block; }
-  char* block = new char[200];
-};
-void ThreadStorm(int rounds) {
-  static const int made = pthread_key_create(&g_key, AllocateAtEnd);
-  Require(made == 0, "a key");
-  for (int i = 0; i < rounds; i++) {
-    OnThreads(kThreads, [](int) {
-      thread_local AtExit at_exit;
-      at_exit.block[0] = 1;
-      pthread_setspecific(g_key, malloc(10));
-      for (int k = 0; k < 50; k++) free(malloc(static_cast<size_t>(k) * 10 + 1));
-    });
-  }
-}
-
-void ForkStorm(int rounds) {
-  std::atomic<bool> stop{false};
-  std::thread noise([&] {
-    while (!stop) free(malloc(300));
-  });
-  for (int i = 0; i < rounds; i++) {
-    const pid_t child = fork();
-    if (child == 0) {
-      for (int k = 0; k < 100; k++) free(malloc(static_cast<size_t>(k) + 1));
-      _exit(0);
-    }
-    int status = 0;
-    Require(child > 0 && waitpid(child, &status, 0) == child && status == 0, "a forked child");
-  }
-  stop = true;
-  noise.join();
-}
-
-void Reload(int rounds) {
-  Dl_info self;
-  dladdr(reinterpret_cast<void*>(&Reload), &self);
-  std::string path = self.dli_fname;
-  path = path.substr(0, path.rfind('/') + 1) + "reloaded.so";
-  void* survivor = nullptr;
-  for (int i = 0; i < rounds; i++) {
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    Require(library != nullptr, dlerror());
-    auto allocate = reinterpret_cast<void* (*)(size_t)>(dlsym(library, "reloaded_allocate"));
-    auto release = reinterpret_cast<void (*)(void*)>(dlsym(library, "reloaded_free"));
-    release(survivor);
-    release(allocate(5000));
-    survivor = allocate(777);
-    dlclose(library);
-  }
-  free(survivor);
-}
-
-// A stack of its own, of which the hook knows nothing, and frame pointers that lead nowhere.
-void SmallStack(int rounds) {
-  for (int i = 0; i < rounds; i++) {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    constexpr size_t kBytes = 256 << 10;
-    void* stack = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    pthread_attr_setstack(&attributes, stack, kBytes);
-    pthread_t thread;
-    auto body = [](void*) -> void* {
-      for (int k = 0; k < 100; k++) {
-        asm volatile("" ::: "memory");
-        free(malloc(1000));
-      }
-      return nullptr;
-    };
-    Require(pthread_create(&thread, &attributes, body, nullptr) == 0, "a thread on its own stack");
-    pthread_join(thread, nullptr);
-    munmap(stack, kBytes);
-    pthread_attr_destroy(&attributes);
-  }
-}
-
-// From now on no page can be made writable one at a time, as under a strict sandbox.
-void DenyProtection(int) {
-  const uint32_t protection_low = offsetof(seccomp_data, args[2]), length_low = offsetof(seccomp_data, args[1]);
-  sock_filter filter[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 5),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, length_low),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4096, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, protection_low),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROT_READ | PROT_WRITE, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  sock_fprog program = {std::size(filter), filter};
-  Require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no new privileges");
-  Require(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0, "a filter");
-}
 
 template <void (*kBody)(int)>
 napi_value Call(napi_env env, napi_callback_info info) {
@@ -271,14 +18,34 @@ napi_value Call(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// racedBlocks() -> [bytes, blocks]
+napi_value RacedBlocks(napi_env env, napi_callback_info) {
+  const torture::Held held = torture::RacedBlocks();
+  napi_value row, number;
+  napi_create_array(env, &row);
+  napi_create_double(env, static_cast<double>(held.bytes), &number);
+  napi_set_element(env, row, 0, number);
+  napi_create_double(env, static_cast<double>(held.blocks), &number);
+  napi_set_element(env, row, 1, number);
+  return row;
+}
+
 napi_value Init(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback call;
   } functions[] = {
-      {"raceRealloc", Call<RaceRealloc>}, {"everyForm", Call<EveryForm>},     {"throws", Call<Throws>},
-      {"threadStorm", Call<ThreadStorm>}, {"forkStorm", Call<ForkStorm>},     {"reload", Call<Reload>},
-      {"smallStack", Call<SmallStack>},   {"denyProtection", Call<DenyProtection>},
+      {"raceRealloc", Call<torture::RaceRealloc>},
+      {"freeRaced", Call<torture::FreeRaced>},
+      {"racedBlocks", RacedBlocks},
+      {"everyForm", Call<torture::EveryForm>},
+      {"throws", Call<torture::Throws>},
+      {"throwsThroughNew", Call<torture::ThrowsThroughNew>},
+      {"threadStorm", Call<torture::ThreadStorm>},
+      {"forkStorm", Call<torture::ForkStorm>},
+      {"reload", Call<torture::Reload>},
+      {"smallStack", Call<torture::SmallStack>},
+      {"denyProtection", Call<torture::DenyProtection>},
   };
   for (const auto& function : functions) {
     napi_value value;

@@ -1,0 +1,212 @@
+// The hooks, the walk over stacks and the tables on a process that does everything that is nasty to them. The core is a
+// shared library here, as in Node: it never patches itself, and only watches the objects around it.
+#include <dlfcn.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "check.h"
+#include "foreign_maps.h"
+#include "live.h"
+#include "profile.h"
+#include "safe_read.h"
+#include "stack.h"
+#include "torture.h"
+
+namespace {
+
+using extmem::HookStatus;
+using extmem::StackTotals;
+
+// libtsan keeps no frame pointers: what is found behind its frames is new each time, and would fill the table.
+#if defined(__SANITIZE_THREAD__)
+constexpr uint32_t kDepth = 2;
+#else
+constexpr uint32_t kDepth = 64;
+#endif
+
+extmem::ProfileOptions EveryByte() { return {1, 0, kDepth, 1}; }
+
+const uint32_t* FramesOf(uint32_t stack, size_t* count) {
+  *count = extmem::Stacks().Length(stack) / sizeof(uint32_t);
+  return static_cast<const uint32_t*>(extmem::Stacks().Bytes(stack));
+}
+
+uintptr_t AddressAt(uint32_t frame) {
+  return static_cast<const extmem::FrameRecord*>(extmem::StackFrames().Bytes(frame))->pc;
+}
+
+bool IsOurs(uintptr_t pc) {
+  Dl_info ours, other;
+  return dladdr(reinterpret_cast<void*>(&FramesOf), &ours) != 0 && dladdr(reinterpret_cast<void*>(pc), &other) != 0 &&
+         ours.dli_fbase == other.dli_fbase;
+}
+
+// Live bytes and blocks of stacks whose innermost frame lies in this program.
+torture::Held HeldByUs() {
+  torture::Held held = {0, 0};
+  for (uint32_t stack = 1; stack < extmem::Stacks().count(); stack++) {
+    const StackTotals totals = extmem::LiveTotals(stack);
+    size_t count;
+    const uint32_t* frames = FramesOf(stack, &count);
+    if (totals.live_samples == 0 || count == 0 || !IsOurs(AddressAt(frames[0]))) continue;
+    held.bytes += static_cast<size_t>(totals.allocated_bytes - totals.freed_bytes);
+    held.blocks += static_cast<size_t>(totals.live_samples);
+  }
+  return held;
+}
+
+void NothingIsPatchedBeforeTheStart() {
+  const uint64_t before = extmem::LiveCount().samples;
+  torture::EveryForm(1);
+  CHECK_EQUAL(extmem::LiveCount().samples, before);
+  CHECK_EQUAL(extmem::HookCoverage().slots, 0u);
+}
+
+void WhatIsHeldIsKnownToTheByte() {
+  CHECK(extmem::ProfileStart(EveryByte()) == HookStatus::kInstalled);
+  CHECK(extmem::ProfileStart(EveryByte()) == HookStatus::kRunning);
+  for (int i = 0; i < 10; i++) torture::RaceRealloc(1000);
+  torture::EveryForm(5);
+  torture::Throws(20);
+  torture::ThrowsThroughNew(20);
+  torture::ThreadStorm(5);
+  torture::SmallStack(3);
+  torture::Reload(10);
+  extmem::ProfileRescan();
+  torture::RaceRealloc(1000);
+  const torture::Held truth = torture::RacedBlocks();
+  const torture::Held held = HeldByUs();
+  CHECK(truth.blocks > 10);
+  CHECK_EQUAL(held.blocks, truth.blocks);
+  CHECK_EQUAL(held.bytes, truth.bytes);
+  CHECK(extmem::LiveCount().samples > 20000);
+  CHECK_EQUAL(extmem::LiveCount().overwritten, 0u);
+  torture::FreeRaced(1);
+  CHECK_EQUAL(HeldByUs().blocks, 0u);
+  extmem::ProfileStop();
+}
+
+__attribute__((noinline)) void* Innermost(size_t bytes) { return malloc(bytes); }
+__attribute__((noinline)) void* Middle(size_t bytes) {
+  void* block = Innermost(bytes);
+  asm volatile("" : : "r"(block) : "memory");  // or the call becomes a jump, and the frame is gone
+  return block;
+}
+
+void StacksNameTheirCallers() {
+  CHECK(extmem::ProfileStart(EveryByte()) == HookStatus::kInstalled);
+  void* volatile much = malloc(100000);  // a thread that allocated while profiling was off rests for a while
+  free(much);
+  void* block = Middle(12345);
+  extmem::LiveEntry entry = {};
+  CHECK(extmem::LiveTake(reinterpret_cast<uintptr_t>(block), &entry));
+  CHECK_EQUAL(entry.size_bytes, 12345u);
+  size_t count;
+  const uint32_t* frames = FramesOf(entry.stack, &count);
+  CHECK(count >= 2);
+  const auto within = [](uintptr_t pc, void* (*function)(size_t)) {
+    const uintptr_t start = reinterpret_cast<uintptr_t>(function);
+    return pc > start && pc < start + 512;
+  };
+  CHECK(within(AddressAt(frames[0]), Innermost));
+  CHECK(within(AddressAt(frames[1]), Middle));
+  extmem::LivePutBack(reinterpret_cast<uintptr_t>(block), entry);
+  free(block);
+  CHECK(!extmem::LiveTake(reinterpret_cast<uintptr_t>(block), &entry));
+  extmem::ProfileStop();
+}
+
+void ForkedChildrenSampleNothing() {
+  CHECK(extmem::ProfileStart(EveryByte()) == HookStatus::kInstalled);
+  torture::ForkStorm(10);
+  extmem::ProfileStop();
+}
+
+void StartsAndStopsUnderLoad(int rounds) {
+  std::atomic<bool> stop{false};
+  std::thread noise([&] {
+    while (!stop) {
+      torture::RaceRealloc(20);
+      torture::EveryForm(1);
+    }
+  });
+  int wrong = 0;
+  for (int i = 0; i < rounds; i++) {
+    wrong += extmem::ProfileStart(EveryByte()) != HookStatus::kInstalled;
+    free(Middle(100));
+    extmem::ProfileStop();
+  }
+  stop = true;
+  noise.join();
+  CHECK_EQUAL(wrong, 0);
+  torture::FreeRaced(1);
+}
+
+// V8 keeps its spaces at round distances: pages that are looked at in turn must not push each other out.
+void HotPagesAreAskedForOnce() {
+  constexpr uintptr_t kDistance = 32 << 20;
+  constexpr int kPages = 8;
+  void* reserved = mmap(nullptr, kPages * kDistance, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const uintptr_t first = reinterpret_cast<uintptr_t>(reserved);
+  const uint64_t before = extmem::SafeReadAsked();
+  for (int round = 0; round < 100; round++) {
+    for (uintptr_t i = 0; i < kPages; i++) CHECK(extmem::PageReadable(first + i * kDistance));
+  }
+  CHECK(extmem::SafeReadAsked() - before < 2 * kPages);
+  munmap(reserved, kPages * kDistance);
+  extmem::SafeReadForget(first, kPages * kDistance);
+  CHECK(!extmem::PageReadable(first));
+}
+
+// Neighbours, holes and what is unmapped in the middle, from two threads.
+void MappingsAreCutAndJoined() {
+  CHECK(extmem::ForeignInit());
+  constexpr uintptr_t kBase = 0x100000000, kPage = 4096;
+  extmem::ForeignMapped(kBase, 100 * kPage, 1);
+  extmem::ForeignMapped(kBase + 100 * kPage, 10 * kPage, 1);
+  CHECK_EQUAL(extmem::ForeignCount().ranges, 1u);
+  extmem::ForeignUnmapped(kBase + 10 * kPage, 1);  // a whole page goes
+  CHECK_EQUAL(extmem::ForeignCount().bytes, 109 * kPage);
+  uint64_t start, end;
+  CHECK(extmem::ForeignNext(kBase + 10 * kPage, &start, &end));
+  CHECK_EQUAL(start, kBase + 11 * kPage);
+  CHECK(!extmem::ForeignNext(end, &start, &end));
+  const auto churn = [](uintptr_t base) {
+    for (uintptr_t i = 0; i < 2000; i++) {
+      extmem::ForeignMapped(base + i % 50 * 2 * kPage, kPage, 2);
+      if (i % 3 == 0) extmem::ForeignUnmapped(base + i % 40 * kPage, 3 * kPage);
+    }
+    extmem::ForeignUnmapped(base, 1000 * kPage);
+  };
+  std::thread other(churn, kBase + 10000 * kPage);
+  churn(kBase + 20000 * kPage);
+  other.join();
+  CHECK_EQUAL(extmem::ForeignCount().bytes, 109 * kPage);
+  extmem::ForeignReserved(kBase * 2, 100 * kPage);
+  uintptr_t from = kBase * 2 - kPage;
+  size_t length = 3 * kPage;
+  CHECK(extmem::ForeignReservedPart(&from, &length));
+  CHECK_EQUAL(from, kBase * 2);
+  CHECK_EQUAL(length, 2 * kPage);
+  extmem::ForeignForget();
+  CHECK_EQUAL(extmem::ForeignCount().ranges, 0u);
+}
+
+}  // namespace
+
+int main() {
+  CHECK(extmem::LiveInit());
+  CHECK(extmem::ProfileRegisterThread() != nullptr);  // learns where the stack ends, and misses V8
+  NothingIsPatchedBeforeTheStart();
+  HotPagesAreAskedForOnce();
+  MappingsAreCutAndJoined();
+  WhatIsHeldIsKnownToTheByte();
+  StacksNameTheirCallers();
+  ForkedChildrenSampleNothing();
+  StartsAndStopsUnderLoad(200);
+  return check::Finish();
+}
