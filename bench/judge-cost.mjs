@@ -1,5 +1,6 @@
 // CPU of the judge on the main thread, per sample and per evaluation, at the default window of 120: a service with
-// nothing to find, and one whose classes all grow. In CPU time, since a busy machine would measure itself.
+// nothing to find, and one whose classes all grow. In CPU time, since a busy machine would measure itself. An evaluation
+// is spread over eight samples; each is counted as one, and the slowest of them is what a tick may have to wait for.
 //
 //   npm run build && node bench/judge-cost.mjs
 import { createRequire } from 'node:module';
@@ -60,8 +61,8 @@ function measure(slope, rounds) {
     const judge = new Judge({ window: 120, confirmations: 3 });
     for (let i = 0; i < 240; i++) {
       const sample = sampleOf(i, slope);
-      // Counts and classes are tested on the two samples before RSS is, so that no tick pays for all.
-      const isEvaluation = i >= 150 && (i + 3 - 63) % 15 < 3;
+      // Counts and classes are tested on the seven samples before RSS is, so that no tick pays for all.
+      const isEvaluation = i >= 150 && (i + 8 - 63) % 15 < 8;
       const started = cpuUs();
       judge.push(1.7e12 + i * 10_000, sample);
       const us = cpuUs() - started;

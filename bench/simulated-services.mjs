@@ -42,6 +42,7 @@ function filling({ uniform }) {
 
 const leaks = [0.05, 0.1, 0.5, 1].flatMap((slope) => [
   {
+    leaks: true,
     name: `leak ${slope} MB/sample`,
     make: plain(
       ({ normal }) =>
@@ -50,6 +51,7 @@ const leaks = [0.05, 0.1, 0.5, 1].flatMap((slope) => [
     ),
   },
   {
+    leaks: true,
     name: `leak ${slope} + warm-up`,
     make: plain((random) => {
       const warm = warmUp(random, 25, 10, 30);
@@ -57,6 +59,7 @@ const leaks = [0.05, 0.1, 0.5, 1].flatMap((slope) => [
     }),
   },
   {
+    leaks: true,
     name: `leak ${slope} + bursts`,
     make: plain(
       ({ uniform, normal }) =>
@@ -67,6 +70,7 @@ const leaks = [0.05, 0.1, 0.5, 1].flatMap((slope) => [
 ]);
 
 const leaksUnderSawtooth = [0.1, 0.2, 0.5].map((slope) => ({
+  leaks: true,
   name: `leak ${slope} under a raw 40 MB sawtooth`,
   make: plain((random) => {
     const saw = sawtooth(random, 5, 20);
@@ -205,10 +209,12 @@ export const series = [
     },
   },
   ...[0.1, 0.5].map((slope) => ({
+    leaks: true,
     name: `leak ${slope} at level load, with requests`,
     make: (random) => withClasses(usual, random, { native: (i) => 20 + slope * i, load: requests(random, () => 0) }),
   })),
   ...[0.1, 0.5].map((slope) => ({
+    leaks: true,
     name: `leak ${slope} on a diurnal wave, with requests, 1200 samples`,
     share: 0.5,
     make: (random) => {
@@ -235,6 +241,7 @@ export const series = [
     },
   },
   ...[0.05, 0.1].map((slope) => ({
+    leaks: true,
     name: `leak ${slope} in malloc under a 40 MB heap sawtooth, with the ledger`,
     make: (random) => {
       const saw = sawtooth(random, 5, 20);
@@ -242,6 +249,7 @@ export const series = [
     },
   })),
   ...[0.05, 0.1].map((slope) => ({
+    leaks: true,
     name: `leak ${slope} on the JS heap under its 40 MB sawtooth, with collections`,
     make: (random) => {
       const saw = sawtooth(random, 2, 6);
@@ -269,6 +277,7 @@ export const series = [
     },
   },
   ...[0.005, 0.01, 0.02].map((slope) => ({
+    leaks: true,
     name: `leak ${slope} for 24 h (8640 samples), RSS only`,
     share: 0.2,
     make: plain(
@@ -279,6 +288,7 @@ export const series = [
     ),
   })),
   ...[0.005, 0.01, 0.02].map((slope) => ({
+    leaks: true,
     name: `leak ${slope} for 12 h, with requests`,
     share: 0.2,
     make: (random) => withClasses(4320, random, { native: (i) => 20 + slope * i, load: requests(random, () => 0) }),

@@ -1,27 +1,39 @@
 /**
  * CPU per request of an HTTP service that creates four streams a request (IncomingMessage, ServerResponse, two
- * PassThrough), with streams tracked against not tracked.
+ * PassThrough), with streams tracked against not tracked; and how well creations are counted per line.
  *
- * Both are measured in one process, in slices that take turns (ABBA), because two processes on a shared machine differ
- * by more than the effect. The A/A ratio beside it is the same measurement with nothing switched on: its interval says
- * what could have been resolved.
+ * Two processes on a shared machine differ by more than the effect, so both are measured in one: short slices of time
+ * take turns, four to a block (ABBA or BAAB, at random), and a block gives one ratio. Blocks in which nothing is
+ * switched on, at random in between, give the A/A ratio: its interval says what could have been resolved. Server and
+ * client each have a CPU of their own where taskset(1) can give them one.
  *
- *   node bench/streams.mjs [pairs]
+ *   node bench/streams.mjs [seconds]
  */
-import { fork } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { PassThrough, pipeline } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { median, quantile } from './trial.mjs';
 
 const { StreamTracker } = createRequire(import.meta.url)('../dist/streams.js');
 
-/** Longer than the pulses in which the tracker adapts its sampling, or each slice would begin with a burst. */
-const sliceMs = 1500;
-const settleMs = 50;
+const sliceMs = 100;
+const warmUpMs = 5000;
 const concurrency = 16;
+const resamples = 2000;
+
+/** Returns whether it could be done. */
+function pin(pid, cpu) {
+  try {
+    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', String(cpu), String(pid)], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** The client runs in a process of its own: its streams are not measured. */
 function load(port) {
@@ -35,75 +47,124 @@ function load(port) {
 }
 
 let requests = 0;
+let trackedRequests = 0;
+let isTracked = false;
 const body = Buffer.alloc(512, 'a');
+const firstLine = () => new PassThrough();
+const secondLine = () => new PassThrough();
 function handle(_request, response) {
   requests++;
-  const first = new PassThrough();
-  pipeline(first, new PassThrough(), response, () => {});
+  if (isTracked) trackedRequests++;
+  const first = firstLine();
+  pipeline(first, secondLine(), response, () => {});
   first.end(body);
 }
 
-/**
- * The tracker runs all the time, as in a service; a slice switches its hook. Its pulses and samples fall into slices of
- * both kinds, so they are taken out of each and charged to the tracked ones in full.
- */
+/** The timers of the tracker, which must not go on while its hook is out: what it tracks is bounded per second. */
+const timers = [];
+function stoppedInterval(run, ms) {
+  const timer = { run, ms, leftMs: ms, unref: () => timer };
+  timers.push(timer);
+  return timer;
+}
+
+const { setInterval } = globalThis;
 const plainInit = EventEmitter.init;
-const tracker = new StreamTracker({ intervalMs: 1000, window: 120 });
+globalThis.setInterval = stoppedInterval;
+const tracker = new StreamTracker({ intervalMs: 10_000, window: 120 });
+globalThis.setInterval = setInterval;
 const hookedInit = EventEmitter.init;
-setInterval(() => tracker.sample(), 10_000).unref();
-const began = performance.now();
+EventEmitter.init = plainInit;
+let trackedMs = 0;
+
+/** Looks and samples are rare and belong to no request: they are left out of the slices, and charged to all evenly. */
+function passTime(ms) {
+  trackedMs += ms;
+  for (const timer of timers) {
+    timer.leftMs -= ms;
+    if (timer.leftMs > 0) continue;
+    timer.leftMs += timer.ms;
+    timer.run();
+  }
+}
 
 async function slice(tracked) {
   EventEmitter.init = tracked ? hookedInit : plainInit;
-  await wait(settleMs);
-  const [before, spentBefore, from] = [requests, tracker.spentMs, process.cpuUsage()];
+  isTracked = tracked;
+  const [before, from, beganMs] = [requests, process.cpuUsage(), performance.now()];
   await wait(sliceMs);
   const { user, system } = process.cpuUsage(from);
-  const spentUs = (tracker.spentMs - spentBefore) * 1000;
-  const pulsesUs = tracked ? (1000 * sliceMs * tracker.spentMs) / (performance.now() - began) : 0;
-  return (user + system - spentUs + pulsesUs) / (requests - before);
+  const count = requests - before;
+  if (!tracked) return { us: user + system, count };
+  passTime(performance.now() - beganMs);
+  return { us: user + system + (1000 * sliceMs * tracker.spentMs) / trackedMs, count };
 }
 
-/** Median, with a 95 % interval from order statistics. */
-function summarize(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.max(0, Math.floor(sorted.length * share)))];
-  const half = 0.98 / Math.sqrt(sorted.length);
-  return { median: at(0.5), low: at(0.5 - half), high: at(0.5 + half) };
-}
-
-const show = ({ median, low, high }) => `${median.toFixed(3)} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})`;
-
-/** Ratios of two slices each; `on` says what the first of them switches on. */
-async function compare(pairs, on) {
-  const ratios = [];
-  const base = [];
-  for (let i = 0; i < pairs; i++) {
-    const forwards = i % 2 === 0;
-    const first = await slice(forwards && on);
-    const second = await slice(!forwards && on);
-    const [a, b] = forwards ? [first, second] : [second, first];
-    ratios.push(a / b);
-    base.push(b);
+/** CPU per request of both kinds. @param on what the first kind of slices switches on: the hook, or nothing. */
+async function block(on) {
+  const first = { us: 0, count: 0 };
+  const second = { us: 0, count: 0 };
+  for (const kind of Math.random() < 0.5 ? [first, second, second, first] : [second, first, first, second]) {
+    const { us, count } = await slice(on && kind === first);
+    kind.us += us;
+    kind.count += count;
   }
-  return { ...summarize(ratios), base: summarize(base).median };
+  return { first, second };
+}
+
+const usPerRequest = ({ us, count }) => us / count;
+const total = (parts) => parts.reduce((sum, { us, count }) => ({ us: sum.us + us, count: sum.count + count }));
+
+/** Median over the blocks: what a request costs when nothing else happens. */
+const typical = (blocks) => median(blocks.map(({ first, second }) => usPerRequest(first) / usPerRequest(second)));
+/** Ratio of the totals: what is rare and expensive, such as a collection, counts in full. */
+const overall = (blocks) =>
+  usPerRequest(total(blocks.map(({ first }) => first))) / usPerRequest(total(blocks.map(({ second }) => second)));
+
+/** With a 95 % interval by bootstrap. */
+function summarize(blocks, ratio) {
+  const others = Array.from({ length: resamples }, () =>
+    ratio(blocks.map(() => blocks[Math.floor(Math.random() * blocks.length)])),
+  );
+  const [low, high] = [quantile(others, 0.025), quantile(others, 0.975)];
+  return `${ratio(blocks).toFixed(3)} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})`;
+}
+
+function printCounts() {
+  for (const { site, created, createdError } of tracker.report().sites) {
+    if (!/^(first|second)Line /.test(site)) continue;
+    const [name] = site.split(' ');
+    console.log(`  ${name}: ${trackedRequests} created, counted as ${created} ± ${createdError}`);
+  }
+}
+
+async function measure(port, seconds) {
+  const client = fork(fileURLToPath(import.meta.url), ['load', String(port)]);
+  const pinned = pin(process.pid, 0) && pin(client.pid, 1);
+  await wait(warmUpMs);
+  for (const on of [true, false, true, false]) await block(on);
+  const blocks = { tracked: [], nothing: [] };
+  const endMs = performance.now() + seconds * 1000;
+  while (performance.now() < endMs) {
+    const kind = Math.random() < 0.5 ? 'tracked' : 'nothing';
+    blocks[kind].push(await block(kind === 'tracked'));
+  }
+  client.kill();
+  const base = total([...blocks.tracked, ...blocks.nothing].map(({ second }) => second));
+  const share = base.us / 1000 / (sliceMs * 2 * (blocks.tracked.length + blocks.nothing.length));
+  console.log(
+    `${process.version}: ${usPerRequest(base).toFixed(0)} us of CPU per request, ${(100 * share).toFixed(0)} % of a core${pinned ? ', pinned' : ''}`,
+  );
+  console.log(`  tracked / not, median of ${blocks.tracked.length} blocks: ${summarize(blocks.tracked, typical)}`);
+  console.log(`  A/A, median of ${blocks.nothing.length} blocks:           ${summarize(blocks.nothing, typical)}`);
+  console.log(`  tracked / not, all together:      ${summarize(blocks.tracked, overall)}`);
+  console.log(`  A/A, all together:                ${summarize(blocks.nothing, overall)}`);
+  console.log(`  of which looks and samples: ${((100 * tracker.spentMs) / trackedMs).toFixed(2)} % of a core`);
+  printCounts();
+  process.exit();
 }
 
 if (process.argv[2] === 'load') load(Number(process.argv[3]));
 else {
-  const pairs = Number(process.argv[2] ?? 30);
-  const server = createServer(handle).listen(0, async () => {
-    const client = fork(fileURLToPath(import.meta.url), ['load', String(server.address().port)]);
-    await wait(3000);
-    await compare(6, true);
-    const nothing = await compare(pairs, false);
-    const tracked = await compare(pairs, true);
-    console.log(`${process.version}: ${Math.round(tracked.base)} us of CPU per request, ${pairs} pairs`);
-    console.log(`  CPU per request, tracked / not: ${show(tracked)}`);
-    const share = tracker.spentMs / (performance.now() - began);
-    console.log(`  of which looks and samples: ${(100 * share).toFixed(2)} % of a core`);
-    console.log(`  A/A:                            ${show(nothing)}`);
-    client.kill();
-    process.exit();
-  });
+  const server = createServer(handle).listen(0, () => measure(server.address().port, Number(process.argv[2] ?? 110)));
 }

@@ -46,6 +46,11 @@ const ratioTable: readonly RatioRow[] = [
   },
 ];
 
+/** One row for each threshold, with the name of its crossing: built once, for they are gone through on each tick. */
+const crossings = ratioTable.flatMap((row) =>
+  row.thresholds.map((threshold) => ({ row, threshold, key: `${row.id}:${threshold}` })),
+);
+
 export class Alerts {
   /** Crossed and not yet fallen back, as `id:threshold`. */
   readonly #active = new Set<string>();
@@ -54,21 +59,12 @@ export class Alerts {
   /** Alerts that this sample raises. `longGrowth`: RSS has been found growing over the last six hours. */
   check(timeMs: number, sample: unknown, longGrowth: boolean): Alert[] {
     const raised: Alert[] = [];
-    for (const row of ratioTable) {
+    for (const { row, threshold, key } of crossings) {
       const value = row.ratio(sample);
-      for (const threshold of row.thresholds) {
-        if (this.#crosses(`${row.id}:${threshold}`, value >= threshold, value < threshold - hysteresis)) {
-          const { id, next } = row;
-          raised.push({
-            id,
-            threshold,
-            value: round(value),
-            sentence: row.sentence(percentOf(value)),
-            next,
-            docs: docsOf(id),
-          });
-        }
-      }
+      if (!this.#crosses(key, value >= threshold, value < threshold - hysteresis)) continue;
+      const { id, next } = row;
+      const sentence = row.sentence(percentOf(value));
+      raised.push({ id, threshold, value: round(value), sentence, next, docs: docsOf(id) });
     }
     const detached = numberAt(sample, 'v8', 'detachedContexts');
     if (detached > 0) this.#detachedSinceMs ??= timeMs;

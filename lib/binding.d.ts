@@ -18,6 +18,10 @@ export interface PassNumbers {
   readonly fdPipes: number;
   /** of which the rest: epoll, eventfd, timers, terminals, devices. */
   readonly fdOther: number;
+  /** when they were counted, same clock. */
+  readonly fdAtMs: number;
+  /** CPU of that count. */
+  readonly fdCpuUs: number;
   /** when the pass over smaps ended, same clock. */
   readonly ledgerAtMs: number;
   /** how long that pass took. */
@@ -107,7 +111,7 @@ export interface Binding {
   /** The text of this file. */
   readonly declaration: string;
   readonly parts: {
-    /** statm, fds by kind, threads, watched texts. */
+    /** statm, threads, watched texts. */
     readonly quick: 1;
     /** one pass over smaps. */
     readonly ledger: 2;
@@ -115,6 +119,8 @@ export interface Binding {
     readonly allocator: 4;
     /** bins of malloc_info; glibc only. */
     readonly reclaimable: 8;
+    /** fds by kind. */
+    readonly descriptors: 16;
   };
   readonly probes: {
     /** /proc/self/smaps can be read. */
@@ -136,12 +142,14 @@ export interface Binding {
     /** glibc serves malloc. */
     readonly mallocInfoFound: 256;
   };
-  /** Starts the reader thread; `onPass` is called on this thread after each requested pass and keeps no process alive. False: another environment of this process owns it, or no thread could be started. */
-  open(onPass: () => void): boolean;
+  /** Starts the reader thread, which begins a pass by itself every `intervalMs`, or on request only when that is 0. `onPass` is called on this thread after each pass and keeps no process alive. False: another environment of this process owns it, or no thread could be started. */
+  open(onPass: () => void, intervalMs: number): boolean;
   /** Text files that each quick part reads, at most 64 KiB of each. */
   watch(paths: readonly string[]): void;
   /** Wakes the reader; `parts` is a sum of `parts.*`. Requests made during a pass are joined into the next one. */
   request(parts: number): void;
+  /** What the next pass that begins by itself runs beside the quick part. Wakes nobody. */
+  plan(parts: number): void;
   /** The same on the calling thread. Works without `open()`. */
   run(parts: number): void;
   /** Copies the latest numbers, in the order of `passFields`; NaN is unknown. */
@@ -160,8 +168,8 @@ export interface Binding {
   probe(): number;
   /** Publishes up to 8 numbers of this isolate, for `isolates()` of the others. False: the table is full. */
   publishIsolate(numbers: Float64Array): boolean;
-  /** Rows of 8 numbers, of all other isolates that published. */
-  isolates(): Float64Array;
+  /** Rows of 8 numbers, of all other isolates that published; undefined: there are none. */
+  isolates(): Float64Array | undefined;
   /** Intercepts the allocator and samples. 0: installed; else why not, see lib/profile.ts. `seed` 0 is random. */
   profileStart(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): number;
   /** Restores what was intercepted and forgets the live samples. */

@@ -16,6 +16,9 @@
 /** More points cost quadratically and decide nothing: windows are thinned to this many by block medians. */
 const maxPoints = 120;
 
+/** Points of a slope that nothing is decided by alone. */
+const slopePoints = 40;
+
 /** Below this a rank test has no power worth the name. */
 export const minPoints = 24;
 
@@ -28,6 +31,8 @@ export interface Thresholds {
   readonly ratio: number;
   /** The rise has to be this many times the noise around the line. */
   readonly clean: number;
+  /** The slope of the last third as a part of the whole one's; 0 for counts, whose last stair may be that old. */
+  readonly end: number;
   /** The part of the predicted rise that the last points have to show; 0 for counts, which rise in steps. */
   readonly tail: number;
 }
@@ -64,10 +69,13 @@ const sorted = new Float64Array(maxPoints);
 const ranks = new Float64Array(maxPoints);
 const block = new Float64Array(1024);
 
-/** The k-th smallest of `a[0..n)`, which is reordered. Hoare's selection, pivot by median of three: no randomness. */
-function select(a: Float64Array, n: number, k: number): number {
-  let left = 0;
-  let right = n - 1;
+/**
+ * The element that would stand at index `k` if `a[from..to)` were sorted; that range is reordered so that smaller ones
+ * stand before it. Hoare's selection, pivot by median of three: no randomness.
+ */
+function select(a: Float64Array, from: number, to: number, k: number): number {
+  let left = from;
+  let right = to - 1;
   while (left < right) {
     const middle = (left + right) >> 1;
     const x = a[left] as number;
@@ -98,33 +106,43 @@ export function median(values: Float64Array, from = 0, to = values.length): numb
   if (n <= 0) return Number.NaN;
   const scratch = n <= block.length ? block : new Float64Array(n);
   for (let i = 0; i < n; i++) scratch[i] = values[from + i] as number;
-  const upper = select(scratch, n, n >> 1);
+  const upper = select(scratch, 0, n, n >> 1);
   if (n % 2 === 1) return upper;
   let lower = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < n >> 1; i++) lower = Math.max(lower, scratch[i] as number);
   return (lower + upper) / 2;
 }
 
-/** Slopes between all pairs of `[from, to)` into the scratch array. Returns their number and Kendall's S. */
-function pairs(times: Float64Array, values: Float64Array, from: number, to: number): { count: number; s: number } {
-  let count = 0;
+/** Kendall's S of the pairs written last. */
+let kendallS = 0;
+
+/** Writes the slopes between all i < j, i in `[from, middle)`, j in `[start, to)`, from `at` on. Returns the end. */
+function writeSlopes(
+  times: Float64Array,
+  values: Float64Array,
+  range: { readonly from: number; readonly middle: number; readonly start: number; readonly to: number },
+  at: number,
+): number {
+  const { from, middle, start, to } = range;
+  let count = at;
   let s = 0;
-  for (let i = from; i < to; i++) {
+  for (let i = from; i < middle; i++) {
     const value = values[i] as number;
     const time = times[i] as number;
-    for (let j = i + 1; j < to; j++) {
+    for (let j = Math.max(i + 1, start); j < to; j++) {
       const rise = (values[j] as number) - value;
       s += rise > 0 ? 1 : rise < 0 ? -1 : 0;
       slopes[count++] = rise / ((times[j] as number) - time);
     }
   }
-  return { count, s };
+  kendallS = s;
+  return count;
 }
 
 /** Theil-Sen slope of `[from, to)`. */
 function slopeOf(times: Float64Array, values: Float64Array, from: number, to: number): number {
-  const { count } = pairs(times, values, from, to);
-  return count === 0 ? 0 : select(slopes, count, count >> 1);
+  const count = writeSlopes(times, values, { from, middle: to, start: from, to }, 0);
+  return count === 0 ? 0 : select(slopes, 0, count, count >> 1);
 }
 
 /** Upper tail of the normal distribution (Abramowitz and Stegun 7.1.26, error below 1.5e-7). */
@@ -203,15 +221,15 @@ function tailOf(values: Float64Array, risePerPoint: number, noise: number): numb
   return error > predicted / 2 ? 1 : (rise + error) / predicted;
 }
 
-/** Median of each of `maxPoints` equal blocks, so that a window of any length costs the same. */
-function thin(times: Float64Array, values: Float64Array): [Float64Array, Float64Array] {
+/** Median of each of `most` equal blocks, so that a window of any length costs the same. */
+function thin(times: Float64Array, values: Float64Array, most = maxPoints): [Float64Array, Float64Array] {
   const n = times.length;
-  if (n <= maxPoints) return [times, values];
-  const t = new Float64Array(maxPoints);
-  const v = new Float64Array(maxPoints);
-  for (let i = 0; i < maxPoints; i++) {
-    const from = Math.floor((i * n) / maxPoints);
-    const to = Math.floor(((i + 1) * n) / maxPoints);
+  if (n <= most) return [times, values];
+  const t = new Float64Array(most);
+  const v = new Float64Array(most);
+  for (let i = 0; i < most; i++) {
+    const from = Math.floor((i * n) / most);
+    const to = Math.floor(((i + 1) * n) / most);
     t[i] = median(times, from, to);
     v[i] = median(values, from, to);
   }
@@ -228,18 +246,29 @@ export function trendOf(timesMs: Float64Array, series: Float64Array, atLeast = m
   const n = values.length;
   const first = times[0] as number;
   const spanMs = (times[n - 1] as number) - first;
-  const { count, s } = pairs(times, values, 0, n);
-  const slope = select(slopes, count, count >> 1);
+  // Pairs within each half first, so that their slopes are selected before they are mixed with the others.
+  const half = n >> 1;
+  const firstEnd = writeSlopes(times, values, { from: 0, middle: half + 1, start: 0, to: half + 1 }, 0);
+  let s = kendallS;
+  const secondEnd = writeSlopes(times, values, { from: half, middle: n, start: half, to: n }, firstEnd);
+  s += kendallS;
+  const count = writeSlopes(times, values, { from: 0, middle: half, start: half + 1, to: n }, secondEnd);
+  s += kendallS;
+  const firstHalf = select(slopes, 0, firstEnd, firstEnd >> 1);
+  const secondHalf = select(slopes, firstEnd, secondEnd, (firstEnd + secondEnd) >> 1);
+  const middle = count >> 1;
+  const slope = select(slopes, 0, count, middle);
   let variance = (n * (n - 1) * (2 * n + 5) - tieTerm(values)) / 18;
   variance *= autocorrelationFactor(times, values, n, slope);
   const z = variance > 0 ? (s - Math.sign(s)) / Math.sqrt(variance) : 0;
   const reach = 1.645 * Math.sqrt(Math.max(0, variance));
-  const low = select(slopes, count, Math.max(0, Math.floor((count - reach) / 2)));
-  const high = select(slopes, count, Math.min(count - 1, Math.ceil((count + reach) / 2)));
+  // What is smaller than the median stands before it now, and what is larger after it.
+  const low = select(slopes, 0, middle + 1, Math.max(0, Math.floor((count - reach) / 2)));
+  const high = select(slopes, middle, count, Math.min(count - 1, Math.ceil((count + reach) / 2)));
   for (let i = 0; i < n; i++) ranks[i] = (values[i] as number) - slope * ((times[i] as number) - first);
   const intercept = median(ranks, 0, n);
   for (let i = 0; i < n; i++) ranks[i] = Math.abs((ranks[i] as number) - intercept);
-  const noise = select(ranks, n, Math.floor(0.95 * (n - 1)));
+  const noise = select(ranks, 0, n, Math.floor(0.95 * (n - 1)));
   return {
     points: series.length,
     startMs: first,
@@ -252,16 +281,16 @@ export function trendOf(timesMs: Float64Array, series: Float64Array, atLeast = m
     rise: slope * spanMs,
     noise,
     end: intercept + slope * spanMs,
-    firstHalf: slopeOf(times, values, 0, (n >> 1) + 1),
-    secondHalf: slopeOf(times, values, n >> 1, n),
+    firstHalf,
+    secondHalf,
     lastThird: slopeOf(times, values, Math.floor((2 * n) / 3), n),
     tail: tailOf(values, slope * (spanMs / (n - 1)), noise),
   };
 }
 
-/** The slope alone, at a third of the cost of a trend. */
+/** The slope alone, of few points: for parts of a growth that is known, at a twentieth of the cost of a trend. */
 export function theilSenSlope(timesMs: Float64Array, series: Float64Array): number {
-  const [times, values] = thin(timesMs, series);
+  const [times, values] = thin(timesMs, series, slopePoints);
   return slopeOf(times, values, 0, values.length);
 }
 
@@ -279,12 +308,15 @@ export function mayGrow(series: Float64Array, alpha: number): boolean {
   return s > 0 && upperTail((s - 1) / Math.sqrt((n * (n - 1) * (2 * n + 5) - tieTerm(series)) / 18)) < alpha;
 }
 
+/** What the end of a series of bytes has to show of its slope. */
+export const usualEnd = 0.3;
+
 /** Shape: the second half rises nearly as fast as the first, and the end still rises. */
-export function isSustained(trend: Trend): boolean {
+export function isSustained(trend: Trend, end = usualEnd): boolean {
   return (
     trend.secondHalf >= 0.6 * trend.firstHalf &&
     trend.secondHalf >= 0.6 * trend.slope &&
-    trend.lastThird >= 0.3 * trend.slope
+    trend.lastThird >= end * trend.slope
   );
 }
 
@@ -295,6 +327,6 @@ export function isGrowing(trend: Trend, thresholds: Thresholds): boolean {
     trend.low > 0 &&
     trend.rise >= thresholds.clean * trend.noise &&
     trend.rise >= Math.max(thresholds.floor, thresholds.ratio * Math.abs(trend.level)) &&
-    isSustained(trend)
+    isSustained(trend, thresholds.end)
   );
 }

@@ -67,8 +67,8 @@ export function siteText({ function: name, file, line, column }: Frame): string 
   return file === null ? name : `${name} (${file}:${line}:${column})`;
 }
 
-/** Turns a profile into sites, largest first: bytes by the innermost frame of user code. */
-export function sitesOf(profile: Profile): Site[] {
+/** Turns a profile, of a profiler that ran for `observedMs`, into sites: bytes by the innermost frame of user code. */
+export function sitesOf(profile: Profile, observedMs: number | null = null): Site[] {
   const counts = new Map<number, number>();
   for (const { nodeId } of profile.samples) counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);
   const sites = new Map<string, { frames: readonly Frame[]; largest: number; bytes: number; samples: number }>();
@@ -98,6 +98,7 @@ export function sitesOf(profile: Profile): Site[] {
         // Samples arrive as a Poisson process, so their number has its own square root as standard deviation.
         errorBytes: Math.round((1.96 * bytes) / Math.sqrt(samples)),
         count: samples,
+        observedMs,
       };
     })
     .sort((a, b) => b.liveBytes - a.liveBytes)
@@ -107,6 +108,7 @@ export function sitesOf(profile: Profile): Site[] {
 /** The profiler of this isolate. Never throws: a profiler that does not work has no sites. */
 export class HeapSites {
   #session: Session | null = null;
+  #startedMs = 0;
   /** An inspector that refused once (permission model, another client) is not asked again. */
   #refused = false;
 
@@ -120,6 +122,7 @@ export class HeapSites {
       const session = new Session();
       session.connect();
       this.#session = session;
+      this.#startedMs = performance.now();
       session.post('HeapProfiler.startSampling', { samplingInterval, stackDepth: deepestStack }, (error) => {
         if (error !== null) this.#refuse();
       });
@@ -133,7 +136,10 @@ export class HeapSites {
     let sites: Site[] | null = null;
     // In-process sessions answer before post() returns.
     this.#session?.post('HeapProfiler.getSamplingProfile', (error, answer) => {
-      if (error === null) sites = sitesOf((answer as unknown as { profile: Profile }).profile);
+      if (error === null) {
+        const observedMs = Math.round(performance.now() - this.#startedMs);
+        sites = sitesOf((answer as unknown as { profile: Profile }).profile, observedMs);
+      }
     });
     return sites;
   }

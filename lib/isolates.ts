@@ -33,6 +33,7 @@ export function publishIsolate(binding: Binding): void {
 export function readIsolates(binding: Binding, nowMs: number): Isolate[] {
   const table = binding.isolates();
   const isolates: Isolate[] = [];
+  if (table === undefined) return isolates;
   for (let start = 0; start + rowLength <= table.length; start += rowLength) {
     const at = (column: number) => table[start + column] ?? Number.NaN;
     isolates.push({

@@ -47,6 +47,9 @@ const gapIntervals = 20;
 /** After such a pause a process is warm, but has to settle. */
 const skipAfterGap = 3;
 
+/** The profiler takes some MB itself, which must not become the evidence: less than this is no suspicion. */
+const suspiciousShare = 0.5;
+
 const nothing: Judgement = { verdicts: [], alerts: [] };
 const hourMs = 3_600_000;
 
@@ -82,12 +85,13 @@ export class Judge {
     this.#decisions = this.#decide();
   }
 
-  /** The JS heap is suspected of growth, so that its sites are worth sampling. */
+  /** The JS heap is suspected of growth, so that its sites are worth sampling. Not before the first evaluation. */
   get suspectsJsHeap(): boolean {
-    const { rss, oldHeap, oldHeapAfterGc } = this.#short.tracks;
-    if (oldHeap.suspected || oldHeapAfterGc.suspected) return true;
+    if (!this.#short.evaluated) return false;
+    const { rss, usedHeap, oldHeap, oldHeapAfterGc, contexts } = this.#short.tracks;
+    if ([usedHeap, oldHeap, oldHeapAfterGc, contexts].some((track) => track.suspected)) return true;
     if (this.#states['js-heap'] === 'found' || this.#states.contexts === 'found') return true;
-    return rss.suspected && (this.#short.shares()['js-heap'] ?? 0) >= 0.1;
+    return rss.suspected && (this.#short.shares()['js-heap'] ?? 0) >= suspiciousShare;
   }
 
   /** The look-back is due for an evaluation with the next sample: sites are worth reading now. */
@@ -244,20 +248,19 @@ export class Judge {
     const trend = isFound ? trendOfRule(rule, scope) : null;
     const carriesRss = rule.kind !== 'count' || rule.carriesRss;
     const shares = isFound && carriesRss ? scope.shares() : {};
-    const suspects = isFound
-      ? this.#suspects.rank(rule.id === 'js-heap' || rule.id === 'contexts' ? 'js-heap' : 'native')
-      : [];
+    const suspects = isFound && rule.suspects !== null ? this.#suspects.rank(rule.suspects) : [];
+    const stopped = valueAt(this.#sample, 'malloc', 'stopped');
     const words: Words = {
       rule,
       reason: decision.reason,
       trend,
       sinceMs: isFound ? (decision.track?.sinceMs ?? null) : null,
       shares,
-      suspects: carriesRss ? suspects : [],
+      suspects,
       etaMs: isFound && carriesRss ? this.eta() : null,
       sample: this.#sample,
       progress: scope.progress,
-      mallocStopped: textAt(this.#sample, 'malloc', 'stopped'),
+      mallocStopped: typeof stopped === 'string' ? stopped : null,
     };
     return {
       id: rule.id,
@@ -267,7 +270,7 @@ export class Judge {
       sinceMs: words.sinceMs,
       evidence: isFound ? evidenceOf(rule, scope) : [],
       shares,
-      suspects: words.suspects,
+      suspects,
       etaMs: words.etaMs,
       sentence: sentenceOf(words),
       next: nextOf(words),
@@ -276,16 +279,17 @@ export class Judge {
   }
 }
 
-const noSources = (): Sources => ({ ledgerMs: -1 / 0, mallocMs: -1 / 0, gcMs: -1 / 0 });
+const noSources = (): Sources => ({
+  rowMs: Number.NaN,
+  ledgerMs: -1 / 0,
+  mallocMs: -1 / 0,
+  gcMs: -1 / 0,
+  gcIsYoung: false,
+});
 
 function initialStates(): Record<VerdictId, VerdictState> {
   return Object.fromEntries(rules.map((rule) => [rule.id, 'inconclusive'])) as Record<VerdictId, VerdictState>;
 }
-
-const textAt = (sample: unknown, ...path: readonly string[]) => {
-  const value = valueAt(sample, ...path);
-  return typeof value === 'string' ? value : null;
-};
 
 function trendOfRule(rule: Rule, scope: Scope): Trend | null {
   return rule.kind === 'mixed' ? scope.trend('rss') : scope.trend(rule.metric, 6);

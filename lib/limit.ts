@@ -30,6 +30,9 @@ export function parseBytes(text: string | null): number | null {
   return Number.isSafeInteger(value) ? value : null;
 }
 
+/** Sticky: it looks where it is told to, so that no piece of the text has to be cut out for it. */
+const fieldValue = /:?[ \t]+(\d{1,18})( kB)?[ \t\r]*$/my;
+
 /**
  * The value of one `name value` line (memory.stat) or `Name:  value kB` line (meminfo) in bytes, or `null`.
  * Looks for the wanted line only: on each tick, taking the whole text apart would be the dearest part of a sample.
@@ -37,8 +40,8 @@ export function parseBytes(text: string | null): number | null {
 export function parseField(text: string, name: string): number | null {
   const at = text.startsWith(name) ? 0 : text.indexOf(`\n${name}`) + 1;
   if (at === 0 && !text.startsWith(name)) return null;
-  const end = text.indexOf('\n', at);
-  const match = /^:?\s+(\d{1,18})( kB)?\s*$/.exec(text.slice(at + name.length, end === -1 ? undefined : end));
+  fieldValue.lastIndex = at + name.length;
+  const match = fieldValue.exec(text);
   if (!match) return null;
   const value = Number(match[1]) * (match[2] ? 1024 : 1);
   return Number.isSafeInteger(value) ? value : null;

@@ -43,6 +43,9 @@ const counterNames = [
 
 export type ProfileCounters = Readonly<Record<(typeof counterNames)[number], number>>;
 
+/** Where each counter stands. */
+const at = Object.fromEntries(counterNames.map((name, i) => [name, i])) as ProfileCounters;
+
 /** The `native` part of a sample. Bytes are estimates from samples, with the half-width of their 95 % interval. */
 export interface NativeNumbers {
   readonly liveBytes: number;
@@ -137,6 +140,7 @@ export class NativeProfiler {
   #sites: readonly Site[] | null = null;
   #refreshing = false;
   #restoreDlopen: (() => void) | null = null;
+  #ownBytes = 0;
 
   /** Never throws: a profiler that cannot start is one that says why. */
   constructor(binding: Binding | null, options: ProfilerOptions) {
@@ -169,24 +173,31 @@ export class NativeProfiler {
   numbers(): NativeNumbers | null {
     if (this.#binding === null) return null;
     this.#binding.profileRescan();
-    const counters = this.counters();
-    const liveBytes = Math.max(0, counters.allocatedBytes - counters.freedBytes);
-    const [low, high] = interval95(liveBytes, counters.liveVariance);
+    const counters = this.#binding.profileCounters();
+    const read = (index: number) => counters[index] ?? 0;
+    const liveBytes = Math.max(0, read(at.allocatedBytes) - read(at.freedBytes));
+    const [low, high] = interval95(liveBytes, read(at.liveVariance));
+    this.#ownBytes = read(at.ownBytes);
     return {
       liveBytes,
       liveBytesError: Math.round((high - low) / 2),
-      liveCount: Math.max(0, Math.round(counters.allocatedCount - counters.freedCount)),
-      allocatedBytes: counters.allocatedBytes,
-      freedBytes: counters.freedBytes,
-      mappedBytes: counters.mappedBytes,
-      sampleBytes: counters.meanBytes,
-      samples: counters.samples,
-      tracked: counters.tracked,
-      dropped: counters.refused + counters.mappingsRefused,
-      stacksDropped: counters.stacksRefused + counters.framesRefused,
-      missedFrees: counters.overwritten,
-      coverage: { objects: counters.objects, patched: counters.patchedObjects, slots: counters.slots },
+      liveCount: Math.max(0, Math.round(read(at.allocatedCount) - read(at.freedCount))),
+      allocatedBytes: read(at.allocatedBytes),
+      freedBytes: read(at.freedBytes),
+      mappedBytes: read(at.mappedBytes),
+      sampleBytes: read(at.meanBytes),
+      samples: read(at.samples),
+      tracked: read(at.tracked),
+      dropped: read(at.refused) + read(at.mappingsRefused),
+      stacksDropped: read(at.stacksRefused) + read(at.framesRefused),
+      missedFrees: read(at.overwritten),
+      coverage: { objects: read(at.objects), patched: read(at.patchedObjects), slots: read(at.slots) },
     };
+  }
+
+  /** Of the profiler's tables, as of the last `numbers()`. */
+  get ownBytes(): number {
+    return this.#ownBytes;
   }
 
   /**

@@ -2,8 +2,8 @@
  * The ids of verdicts: what each is about, which signal it needs, and in which order they take precedence. Data only;
  * verdicts.ts decides by it.
  */
-import type { RssClass } from './numbers.js';
-import type { CountMetric } from './scope.js';
+import type { Metric, RssClass } from './numbers.js';
+import type { Source } from './suspects.js';
 
 interface RuleBase {
   readonly id: string;
@@ -11,12 +11,19 @@ interface RuleBase {
   readonly noun: string;
   /** Said when the signal is unknown throughout. */
   readonly missing: string;
+  /** Whose sites tell the culprit; `null` where nobody's do. */
+  readonly suspects: Source | null;
 }
 
 /** A part of RSS. */
 export interface ClassRule extends RuleBase {
   readonly kind: 'class';
   readonly metric: RssClass;
+  /**
+   * The series in which this class is judged by itself, where RSS as a whole hides it: what survives collections first.
+   * Files and stacks are of interest only as parts of RSS.
+   */
+  readonly own: readonly Metric[];
   /** Workers and threads carry such memory themselves, so that their growth explains it. */
   readonly underThreads: boolean;
 }
@@ -24,7 +31,10 @@ export interface ClassRule extends RuleBase {
 /** Something countable, beside RSS or carrying a part of it. */
 export interface CountRule extends RuleBase {
   readonly kind: 'count';
-  readonly metric: CountMetric;
+  readonly metric: Metric;
+  /** The rise that pools and keep-alive connections stay under once they are warm: a number, and a part of the level. */
+  readonly floor: number;
+  readonly ratio: number;
   /** Whether RSS is what one loses by it. */
   readonly carriesRss: boolean;
 }
@@ -49,116 +59,153 @@ export const rules = [
     id: 'workers',
     kind: 'count',
     metric: 'workerCount',
+    floor: 3,
+    ratio: 0.05,
     carriesRss: true,
     noun: 'the number of worker threads',
+    suspects: null,
     missing: 'a count of worker threads',
   },
   {
     id: 'threads',
     kind: 'count',
     metric: 'threadCount',
+    floor: 3,
+    ratio: 0.05,
     carriesRss: true,
     noun: 'the number of threads',
+    suspects: null,
     missing: 'a count of threads, which needs /proc/self/status',
   },
   {
     id: 'js-heap',
     kind: 'class',
     metric: 'js-heap',
+    own: ['oldHeapAfterGc', 'oldHeap', 'usedHeap'],
     underThreads: true,
     noun: 'the JavaScript heap',
+    suspects: 'js-heap',
     missing: noLedger,
   },
   {
     id: 'array-buffers',
     kind: 'class',
     metric: 'array-buffers',
+    own: ['array-buffers'],
     underThreads: false,
     noun: 'memory of Buffers and ArrayBuffers',
+    suspects: 'native',
     missing: noLedger,
   },
   {
     id: 'external',
     kind: 'class',
     metric: 'external',
+    own: ['external'],
     underThreads: false,
     noun: 'external memory (declared by addons and Node, external strings)',
+    suspects: 'native',
     missing: noLedger,
   },
   {
     id: 'native',
     kind: 'class',
     metric: 'native',
+    own: ['native'],
     underThreads: true,
     noun: 'native memory (malloc in use that V8 does not know of)',
+    suspects: 'native',
     missing: noAllocator,
   },
   {
     id: 'retained',
     kind: 'class',
     metric: 'retained',
+    own: ['retained'],
     underThreads: true,
     noun: 'memory that was freed but is kept by the C allocator',
+    suspects: null,
     missing: noAllocator,
   },
   {
     id: 'wasm',
     kind: 'class',
     metric: 'wasm',
+    own: ['wasm'],
     underThreads: false,
     noun: 'memory of WebAssembly',
+    suspects: 'native',
     missing: noLedger,
   },
   {
     id: 'mmap',
     kind: 'class',
     metric: 'mmap',
+    own: ['mmap'],
     underThreads: false,
     noun: 'memory mapped by addons or by allocators of their own',
+    suspects: 'native',
     missing: noLedger,
   },
   {
     id: 'files',
     kind: 'class',
     metric: 'files',
+    own: [],
     underThreads: false,
     noun: 'memory of mapped files',
+    suspects: null,
     missing: noLedger,
   },
-  { id: 'mixed', kind: 'mixed', noun: 'RSS', missing: 'RSS' },
+  { id: 'mixed', kind: 'mixed', noun: 'RSS', suspects: 'native', missing: 'RSS' },
   {
     id: 'streams',
     kind: 'count',
     metric: 'streams',
+    floor: 10,
+    ratio: 0.1,
     carriesRss: false,
     noun: 'the number of idle streams that were never destroyed',
+    suspects: 'streams',
     missing: 'stream tracking, which is off',
   },
   {
     id: 'fds',
     kind: 'count',
     metric: 'fds',
+    floor: 10,
+    ratio: 0.1,
     carriesRss: false,
     noun: 'the number of open file descriptors',
+    suspects: 'streams',
     missing: 'a count of file descriptors, which needs /proc/self/fd',
   },
   {
     id: 'timers',
     kind: 'count',
     metric: 'timers',
+    floor: 20,
+    ratio: 0.1,
     carriesRss: false,
     noun: 'the number of active timers',
+    suspects: null,
     missing: 'a count of active timers',
   },
   {
     id: 'contexts',
     kind: 'count',
     metric: 'contexts',
+    floor: 3,
+    ratio: 0.5,
     carriesRss: false,
     noun: 'the number of V8 contexts',
+    suspects: 'js-heap',
     missing: 'V8 heap statistics',
   },
 ] as const satisfies readonly Rule[];
 
-export type VerdictId = (typeof rules)[number]['id'];
+type Rules = (typeof rules)[number];
+export type VerdictId = Rules['id'];
+export type OwnMetric = Extract<Rules, { kind: 'class' }>['own'][number];
+export type CountMetric = Extract<Rules, { kind: 'count' }>['metric'];
 export const verdictIds: readonly VerdictId[] = rules.map((rule) => rule.id);

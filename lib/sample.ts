@@ -143,6 +143,8 @@ export interface ProcessNumbers {
   /** Worker threads that the sampling isolate started and that run; `null` outside a session. */
   readonly workers: number | null;
   readonly fdCount: number | null;
+  /** How long ago they were counted: each costs a system call, so tens of thousands are not counted on every line. */
+  readonly fdsAgeMs: number | null;
   readonly fds: {
     readonly files: number;
     readonly sockets: number;

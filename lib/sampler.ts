@@ -39,18 +39,19 @@ type Descriptors = Omit<ProcessNumbers, 'timers' | 'resources'>;
 
 function fallbackProcess(): Descriptors {
   try {
-    return { threads: null, workers: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1 };
+    return { threads: null, workers: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1, fdsAgeMs: 0 };
   } catch {
     // No /proc: unknown, which is what null says.
-    return { threads: null, workers: null, fds: null, fdCount: null };
+    return { threads: null, workers: null, fds: null, fdCount: null, fdsAgeMs: null };
   }
 }
 
-function composeProcess(pass: Pass): Descriptors {
+function composeProcess(pass: Pass, nowMs: number): Descriptors {
+  const fdsAgeMs = Number.isNaN(pass.fdAtMs) ? null : Math.max(0, Math.round(nowMs - pass.fdAtMs));
   const fds = Number.isNaN(pass.fdFiles)
     ? null
     : { files: pass.fdFiles, sockets: pass.fdSockets, pipes: pass.fdPipes, other: pass.fdOther };
-  return { threads: known(pass.threads), workers: null, fds, fdCount: known(pass.fdCount) };
+  return { threads: known(pass.threads), workers: null, fds, fdCount: known(pass.fdCount), fdsAgeMs };
 }
 
 export class Sampler {
@@ -64,6 +65,7 @@ export class Sampler {
   readonly #limitOverrideBytes: number | null;
   readonly #malloc: MallocAccount | null;
   readonly #ledgerPace = new Pace();
+  readonly #descriptorPace = new Pace();
   readonly #allocatorPace = new Pace(slowestAllocatorCallUs);
   readonly #reclaimablePace = new Pace(slowestAllocatorCallUs);
   #seq = 0;
@@ -92,22 +94,24 @@ export class Sampler {
     return this.#limitSource;
   }
 
-  /** The parts of a pass that may run now without costing more than they should. */
-  dueParts(): number {
-    const nowMs = monotonicMs();
+  /** The parts of a pass that may run in `inMs` without costing more than they should. */
+  dueParts(inMs: number): number {
+    const atMs = monotonicMs() + inMs;
     if (this.#binding === null) return 0;
     const { parts } = this.#binding;
     let due: number = parts.quick;
-    if (this.#ledgerPace.permits(nowMs)) due |= parts.ledger;
+    if (this.#ledgerPace.permits(atMs)) due |= parts.ledger;
+    if (this.#descriptorPace.permits(atMs)) due |= parts.descriptors;
     if (this.#allocatorStopped() === null) {
-      if (this.#allocatorPace.permits(nowMs)) due |= parts.allocator;
-      if (this.#reclaimablePace.permits(nowMs)) due |= parts.reclaimable;
+      if (this.#allocatorPace.permits(atMs)) due |= parts.allocator;
+      if (this.#reclaimablePace.permits(atMs)) due |= parts.reclaimable;
     }
     return due;
   }
 
   #tellPaces(pass: Pass): void {
     this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerCpuUs);
+    this.#descriptorPace.ran(pass.fdAtMs, pass.fdCpuUs);
     this.#allocatorPace.ran(pass.mallocAtMs, pass.mallocCallUs);
     this.#reclaimablePace.ran(pass.mallocReclaimableAtMs, pass.mallocReclaimableUs);
   }
@@ -115,9 +119,12 @@ export class Sampler {
   /** A Sample from a pass that runs now, on the calling thread: 12 ms per GB of RSS. Ignores the paces: it was asked for. */
   takeNow(): Sample {
     if (this.#binding !== null) {
-      const { quick, ledger, allocator, reclaimable } = this.#binding.parts;
-      this.#binding.run(quick | ledger | (this.#allocatorStopped() === null ? allocator | reclaimable : 0));
+      const { quick, ledger, allocator, reclaimable, descriptors } = this.#binding.parts;
+      this.#binding.run(
+        quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator | reclaimable : 0),
+      );
     }
+    this.#streams?.refresh();
     return this.compose(null);
   }
 
@@ -153,6 +160,7 @@ export class Sampler {
     const { timers, byType } = this.#resources.count(nowMs);
     if (this.#seq % samplesPerSites === samplesPerSites - 1) this.#profiler?.refreshSites();
     const sites = this.#profiler?.takeSites() ?? null;
+    const native = this.#profiler?.numbers() ?? null;
     const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
     return {
       seq: this.#seq++,
@@ -162,17 +170,17 @@ export class Sampler {
       v8,
       external,
       isolates,
-      process: { ...(pass === null ? fallbackProcess() : composeProcess(pass)), timers, resources: byType },
+      process: { ...(pass === null ? fallbackProcess() : composeProcess(pass, nowMs)), timers, resources: byType },
       streams: this.#streams?.sample() ?? null,
       limit: readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes),
-      native: this.#profiler?.numbers() ?? null,
+      native,
       load: null,
       cost: {
         mainThreadUs,
         offThreadUs: pass === null ? null : this.#threadCpuSinceLastUs(pass),
         ledgerUs: pass === null ? null : known(Math.round(pass.ledgerWallUs)),
         ledgerSkipped: this.#ledgerPace.skipped,
-        ownBytes: pass === null ? null : known(pass.ownBytes + (this.#profiler?.counters().ownBytes ?? 0)),
+        ownBytes: pass === null ? null : known(pass.ownBytes + (this.#profiler?.ownBytes ?? 0)),
       },
       ...(sites === null ? {} : { sites }),
     };

@@ -6,6 +6,7 @@
  */
 import {
   isGrowing,
+  isSustained,
   mayGrow,
   median,
   minPoints,
@@ -13,15 +14,18 @@ import {
   type Trend,
   theilSenSlope,
   trendOf,
+  usualEnd,
 } from './growth.js';
 import { classes, type Metric, type Row, type RssClass } from './numbers.js';
+import { type CountMetric, type OwnMetric, rules } from './rules.js';
 import { type Excuse, Track } from './track.js';
 import { Window } from './window.js';
 
 const MiB = 2 ** 20;
+const alpha = 0.003;
 
 /** RSS has to rise by 4 MiB and by 2 %: below either, allocators and collectors wander by themselves. */
-const rssThresholds: Thresholds = { alpha: 0.003, floor: 4 * MiB, ratio: 0.02, clean: 0, tail: 0.7 };
+const rssThresholds: Thresholds = { alpha, floor: 4 * MiB, ratio: 0.02, clean: 0, end: usualEnd, tail: 0.7 };
 
 /**
  * A class by itself, where RSS as a whole hides it. There are several classes, so each has to stand out of its noise
@@ -30,38 +34,26 @@ const rssThresholds: Thresholds = { alpha: 0.003, floor: 4 * MiB, ratio: 0.02, c
  */
 const classClean = 5;
 
-/** Counts: ratio and floor that pools and keep-alive connections stay under once they are warm. */
-export const countThresholds = {
-  threadCount: { alpha: 0.003, floor: 3, ratio: 0.05, clean: 0, tail: 0 },
-  workerCount: { alpha: 0.003, floor: 3, ratio: 0.05, clean: 0, tail: 0 },
-  fds: { alpha: 0.003, floor: 10, ratio: 0.1, clean: 0, tail: 0 },
-  timers: { alpha: 0.003, floor: 20, ratio: 0.1, clean: 0, tail: 0 },
-  contexts: { alpha: 0.003, floor: 3, ratio: 0.5, clean: 0, tail: 0 },
-  streams: { alpha: 0.003, floor: 10, ratio: 0.1, clean: 0, tail: 0 },
-} as const satisfies Partial<Record<Metric, Thresholds>>;
-export type CountMetric = keyof typeof countThresholds;
+export type TrackedMetric = 'rss' | OwnMetric | CountMetric;
 
-/**
- * What is judged by itself too. The JS heap stands here as its old generation and as what survives collections;
- * files and stacks are of interest only as parts of RSS.
- */
-const ownClasses = [
-  'oldHeap',
-  'array-buffers',
-  'external',
-  'native',
-  'retained',
-  'wasm',
-  'mmap',
-  'oldHeapAfterGc',
-] as const;
+const countRules = rules.filter((rule) => rule.kind === 'count');
+const ownMetrics: readonly OwnMetric[] = rules.flatMap((rule) => (rule.kind === 'class' ? [...rule.own] : []));
 
-export const trackedMetrics = [
-  'rss',
-  ...ownClasses,
-  ...(Object.keys(countThresholds) as CountMetric[]),
-] as const satisfies readonly Metric[];
-export type TrackedMetric = (typeof trackedMetrics)[number];
+/** Series tested on one tick: 0.3 ms of the main thread. */
+const countsPerTick = 3;
+const classesPerTick = 2;
+
+function groupsOf<T>(list: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
+}
+
+/** What is tested on each of the rows before the one that RSS is judged on, so that no single tick pays for all. */
+const groups = [
+  // The load, which every test asks about.
+  { counts: [] as typeof countRules, owns: [] as OwnMetric[] },
+  ...groupsOf(countRules, countsPerTick).map((counts) => ({ counts, owns: [] as OwnMetric[] })),
+  ...groupsOf(ownMetrics, classesPerTick).map((owns) => ({ counts: [] as typeof countRules, owns })),
+];
 
 /** A load that rises by less than this part is noise, or no excuse. */
 const loadRatio = 0.02;
@@ -83,7 +75,22 @@ const leastRows = 51;
  * Counters of the allocator and what survives major collections have so little noise that few points will do: ledger
  * passes are rarer than samples in large processes, and collections rarer still.
  */
-const leastOwnPoints = 12;
+const leastOwnPoints = 8;
+
+/**
+ * Where nothing but RSS is known to rise, one more pass has to be seen: a class that rises with it is a second witness,
+ * and RSS alone follows every wave of the load.
+ */
+const passesWithoutClass = 1;
+/** A class with such a part of the growth is that witness. */
+const witnessShare = 0.5;
+
+/**
+ * Once something is found to grow, the question is no longer whether, but who else: the heap after collections, which
+ * garbage has no part in, then needs fewer of them.
+ */
+const leastHiddenPoints = 6;
+const hiddenAlpha = 0.05;
 
 /** A leak that starts within a window makes its newer half steeper by far more than noise does. */
 const lateBend = 2;
@@ -105,7 +112,9 @@ export class Scope {
   readonly #options: ScopeOptions;
   readonly #step: number;
   readonly #least: number;
+  /** Of the newest row; and of the row that a series was last tested on, which is what was decided by. */
   readonly #trends = new Map<Metric, Trend | null>();
+  readonly #tested = new Map<Metric, Trend | null>();
   #shares: Partial<Record<RssClass, number>> | null = null;
   #skip: number;
   #rows = 0;
@@ -116,7 +125,8 @@ export class Scope {
     this.#least = Math.min(leastRows, options.rows);
     this.#skip = options.skip;
     this.window = new Window(options.rows);
-    this.tracks = Object.fromEntries(trackedMetrics.map((name) => [name, new Track()])) as Record<TrackedMetric, Track>;
+    const tracked = ['rss', ...ownMetrics, ...countRules.map(({ metric }) => metric)];
+    this.tracks = Object.fromEntries(tracked.map((name) => [name, new Track()])) as Record<TrackedMetric, Track>;
   }
 
   /** Rows that count so far, and rows that the first evaluation needs. */
@@ -143,25 +153,27 @@ export class Scope {
     return this.#skip + this.#least;
   }
 
-  /**
-   * Adds a row; `true` when it completed an evaluation. Counts are tested two rows before RSS and classes one, so that
-   * no single tick pays for all.
-   */
+  /** Adds a row; `true` when it completed an evaluation. */
   push(timeMs: number, row: Row, peakRss: number): boolean {
     this.window.push(timeMs, row);
     this.#rows++;
     this.#forget();
     const due = this.#rows - this.#firstRow;
-    if (due >= -2 && (due + 2) % this.#step === 0) this.#testCounts();
-    if (due >= -1 && (due + 1) % this.#step === 0) this.#testClasses(peakRss);
+    for (const [i, { counts, owns }] of groups.entries()) {
+      const before = groups.length - i;
+      if (due < -before || (due + before) % this.#step !== 0) continue;
+      if (i === 0) this.#testLoad();
+      for (const rule of counts) this.#testCount(rule);
+      for (const name of owns) this.#testClass(name, peakRss);
+    }
     if (due < 0 || due % this.#step !== 0) return false;
-    this.#test('rss', rssThresholds, this.#confirmations, this.#isBelow(peakRss));
+    this.#testRss(peakRss);
     return true;
   }
 
-  /** The trend of a column over the rows that count; computed once a row. */
+  /** The trend of a column over the rows that count: as it was tested, or as of now where it is not tested. */
   trend(name: Metric, atLeast = minPoints): Trend | null {
-    let trend = this.#trends.get(name);
+    let trend = this.#tested.get(name) ?? this.#trends.get(name);
     if (trend === undefined) {
       const { times, values } = this.window.series(name, this.#usable());
       trend = trendOf(times, values, sharePoints);
@@ -191,6 +203,7 @@ export class Scope {
   reset(skip: number): void {
     this.window.clear();
     this.#forget();
+    this.#tested.clear();
     this.#rows = 0;
     this.#skip = skip;
     for (const track of Object.values(this.tracks)) track.reset();
@@ -209,12 +222,17 @@ export class Scope {
     const lastMs = after.times[points - 1] as number;
     const { times, values } = this.window.series(name, rows);
     const earlier = values.subarray(0, times.findLastIndex((time) => time < lastMs) + 1);
-    const before = earlier.at(-1);
-    if (before === undefined) return 'unknown';
-    const last = after.values[points - 1] as number;
-    const first = points === 1 ? earlier.reduce((least, value) => Math.min(least, value)) : (after.values[0] as number);
-    const grown = before - first;
+    if (earlier.length === 0) return 'unknown';
+    // The row before the point may have been taken after the collection already.
+    const before = earlier.subarray(-3).reduce((highest, value) => Math.max(highest, value));
+    const [afterFirst, last] = [after.values[0] as number, after.values[points - 1] as number];
     const floor = rssThresholds.floor / 2;
+    // Of one collection, or of several that followed each other too closely, what had grown before the first counts.
+    const first =
+      points === 1 || before - afterFirst < floor
+        ? earlier.reduce((least, value) => Math.min(least, value), afterFirst)
+        : afterFirst;
+    const grown = before - first;
     const climbs = points >= 2 && after.values.every((value, i) => i === 0 || value > (after.values[i - 1] as number));
     if (climbs && last - first >= Math.max(2 * floor, survivingRatio * grown)) return 'rising';
     if (grown < floor) return 'unknown';
@@ -228,19 +246,41 @@ export class Scope {
     return values.length < sharePoints ? 0 : theilSenSlope(times, values);
   }
 
-  #testCounts(): void {
-    for (const name of Object.keys(countThresholds) as CountMetric[]) {
-      this.#test(name, countThresholds[name], this.#confirmations, false);
-    }
+  #testLoad(): void {
+    const { times, values } = this.window.series('load', this.#usable());
+    this.#tested.set('load', trendOf(times, values, sharePoints));
   }
 
-  #testClasses(peakRss: number): void {
+  #testCount({ metric, floor, ratio }: (typeof countRules)[number]): void {
+    this.#test(metric, { alpha, floor, ratio, clean: 0, end: 0, tail: 0 }, this.#confirmations, false);
+  }
+
+  #testClass(name: OwnMetric, peakRss: number): void {
     const level = this.window.series('rss', this.#usable()).values[0] ?? 0;
     const floor = Math.max(rssThresholds.floor, rssThresholds.ratio * level);
-    const isBelow = this.#isBelow(peakRss);
-    for (const name of ownClasses) {
-      this.#test(name, { ...rssThresholds, floor, ratio: 0, clean: classClean }, this.#confirmations, isBelow);
-    }
+    const isHidden = name === 'oldHeapAfterGc' && this.#growsAlready;
+    const thresholds = { ...rssThresholds, alpha: isHidden ? hiddenAlpha : alpha, floor, ratio: 0, clean: classClean };
+    const least = isHidden ? leastHiddenPoints : leastOwnPoints;
+    this.#test(name, thresholds, this.#confirmations, this.#isBelow(peakRss), least);
+  }
+
+  get #growsAlready(): boolean {
+    return this.tracks.rss.found || ownMetrics.some((name) => this.tracks[name].found);
+  }
+
+  #testRss(peakRss: number): void {
+    const needed = this.#confirmations;
+    const decides = this.tracks.rss.passes + 1 === needed && !this.tracks.rss.found;
+    const more = decides && !this.#hasWitness() ? passesWithoutClass : 0;
+    this.#test('rss', rssThresholds, needed + more, this.#isBelow(peakRss));
+  }
+
+  /** One class carries at least half of the growth, and does not flatten out. */
+  #hasWitness(): boolean {
+    const [largest] = Object.entries(this.shares()) as [RssClass, number][];
+    if (largest === undefined || largest[1] < witnessShare) return false;
+    const trend = this.trend(largest[0], sharePoints);
+    return trend !== null && trend.low > 0 && isSustained(trend);
   }
 
   /** RSS has not left the range that it kept to before this window. */
@@ -257,13 +297,20 @@ export class Scope {
     return Math.max(0, Math.min(this.#options.rows, this.#rows - this.#skip));
   }
 
-  #test(name: TrackedMetric, thresholds: Thresholds, confirmations: number, isBelowPeak: boolean): void {
+  #test(
+    name: TrackedMetric,
+    thresholds: Thresholds,
+    confirmations: number,
+    isBelowPeak: boolean,
+    least = minPoints,
+  ): void {
     const { times, values } = this.window.series(name, this.#usable());
     const track = this.tracks[name];
-    const least = (ownClasses as readonly string[]).includes(name) ? leastOwnPoints : minPoints;
     const promising = values.length >= least && (track.found || mayGrow(values, thresholds.alpha));
     const whole = promising ? trendOf(times, values, least) : null;
     const passes = whole !== null && isGrowing(whole, thresholds);
+    if (whole === null) this.#tested.delete(name);
+    else this.#tested.set(name, whole);
     const trend = passes || track.found ? whole : (this.#recentTrend(times, values, thresholds, least) ?? whole);
     const loadFalls = track.found && (this.trend('load')?.high ?? 0) < 0;
     track.update(trend, trend?.startMs ?? Number.NaN, thresholds, confirmations, loadFalls, (rising) =>

@@ -139,12 +139,16 @@ const actions: Record<VerdictId, (words: Words) => string> = {
     suspects.length > 0
       ? `Read ${suspects[0]?.site}: consume or destroy() these streams, also when something fails.`
       : 'Consume or destroy() each stream, also when something fails; stream.pipeline() does it for you.',
-  fds: () =>
-    'List /proc/PID/fd to see of which kind they are; close files, sockets and pipes on every path, errors included.',
+  fds: ({ suspects }) =>
+    suspects.length > 0
+      ? `Read ${suspects[0]?.site}: destroy() or close what it opens, also when something fails.`
+      : 'List /proc/PID/fd to see of which kind they are; close files, sockets and pipes on every path, errors included.',
   timers: () =>
     'Find setInterval() and setTimeout() calls without a clear on every path; each keeps what its callback uses.',
-  contexts: () =>
-    'Look for vm contexts, test environments or windows that are created again and again and stay referred to.',
+  contexts: ({ suspects }) =>
+    suspects.length > 0
+      ? `Read ${suspects[0]?.site}: what keeps referring to the contexts it creates?`
+      : 'Look for vm contexts, test environments or windows that are created again and again and stay referred to.',
 };
 
 /** What helps against memory that an allocator keeps depends on where the holes are. */

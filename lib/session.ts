@@ -51,16 +51,15 @@ export interface SessionEvents {
  * diagnostics channels `extmem:sample`, `extmem:verdict` and `extmem:alert`.
  */
 export class Session extends EventEmitter<SessionEvents> {
-  readonly #binding: Binding | null;
+  readonly #options: ResolvedOptions;
+  readonly #native: Native;
   readonly #onStop: () => void;
-  readonly #owned: Owned | null = null;
+  #owned: Owned | null = null;
   /** Each thread tracks its own streams; the lines carry those of the thread that owns the session. */
   readonly #streams: StreamTracker | null = null;
-  readonly #timer: NodeJS.Timeout | null = null;
+  /** The reader thread sets the pace of the owner; other isolates, and an owner without the addon, need a timer. */
+  #timer: NodeJS.Timeout | null = null;
   readonly #onExit = () => this.stop();
-  /** Whether the next line waits for a pass. */
-  #awaiting = false;
-  #tickUs = 0;
   #lastTickUs: number | null = null;
   #samples = 0;
   #stopped = false;
@@ -71,67 +70,86 @@ export class Session extends EventEmitter<SessionEvents> {
    */
   constructor(options: ResolvedOptions, native: Native, onStop: () => void) {
     super();
-    this.#binding = native.binding;
+    this.#options = options;
+    this.#native = native;
     this.#onStop = onStop;
     if (!options.enabled) return;
     if (options.streams) this.#streams = new StreamTracker(options);
-    // Without the addon isolates do not know of each other: then the main thread alone writes lines.
-    const owns = this.#binding === null ? isMainThread : this.#binding.open(() => this.#onPass());
-    if (owns) {
-      this.#owned = this.#own(options, native);
-      this.#tick();
-    } else {
-      this.#publish();
-      if (this.#binding !== null && options.sampleBytes > 0) joinProfiler(this.#binding);
+    try {
+      this.#begin();
+    } catch (error) {
+      this.#streams?.stop();
+      throw error;
     }
-    this.#timer = setInterval(() => (owns ? this.#tick() : this.#publish()), options.intervalMs).unref();
     process.once('exit', this.#onExit);
   }
 
-  #own(options: ResolvedOptions, native: Native): Owned {
+  #begin(): void {
+    const { binding } = this.#native;
+    const { intervalMs, sampleBytes } = this.#options;
+    if (binding === null) {
+      // Without the addon isolates do not know of each other: then the main thread alone writes lines.
+      if (!isMainThread) return;
+      this.#own();
+      this.#deliverNext();
+      this.#timer = setInterval(() => this.#deliverNext(), intervalMs).unref();
+    } else if (!this.#takeOver(binding)) {
+      publishIsolate(binding);
+      if (sampleBytes > 0) joinProfiler(binding);
+      this.#timer = setInterval(() => this.#followOwner(binding), intervalMs).unref();
+    }
+  }
+
+  /** Becomes the isolate that owns the session, unless there is one. */
+  #takeOver(binding: Binding): boolean {
+    if (!binding.open(() => this.#deliverNext(), this.#options.intervalMs)) return false;
     try {
-      const log = new Log(openSink(options.destination, native.binding));
-      const gc = new GcWatch();
-      const profiler = new NativeProfiler(native.binding, options);
-      const sampler = new Sampler(native.binding, gc, this.#streams, options.memoryLimitBytes, profiler);
-      const capabilities = findCapabilities(
-        native,
-        sampler.limitSource,
-        streamsCapability(options.streams),
-        profiler.capabilities,
-      );
-      log.write(startRecord(options, native, capabilities), 'extmem started');
-      return { gc, profiler, sampler, watch: new Watch(options), log };
+      binding.request(this.#own().sampler.dueParts(0));
     } catch (error) {
-      this.#streams?.stop();
-      this.#binding?.close();
+      binding.close();
       throw error;
     }
+    return true;
   }
 
-  #publish(): void {
-    if (this.#binding !== null) publishIsolate(this.#binding);
-  }
-
-  #tick(): void {
-    if (this.#owned === null) return;
-    const startedMs = performance.now();
-    if (this.#binding === null || this.#awaiting) {
-      // No reader, or one that is still busy with the last request: a line never waits longer than an interval.
-      this.#deliver(this.#owned, this.#owned.sampler.compose(this.#lastTickUs), startedMs);
-      return;
+  /** An isolate that joined: its numbers are published, until the owner's isolate ends and this one takes its place. */
+  #followOwner(binding: Binding): void {
+    try {
+      if (this.#takeOver(binding)) {
+        if (this.#timer !== null) clearInterval(this.#timer);
+        return;
+      }
+    } catch {
+      // The destination is closed to this isolate: it goes on as before, and nothing is thrown from a timer of ours.
     }
-    this.#awaiting = true;
-    this.#binding.request(this.#owned.sampler.dueParts());
-    this.#tickUs = (performance.now() - startedMs) * 1000;
+    publishIsolate(binding);
   }
 
-  /** Called on this thread when the reader has finished a pass. */
-  #onPass(): void {
-    if (this.#owned === null || !this.#awaiting || this.#stopped) return;
+  #own(): Owned {
+    const options = this.#options;
+    const { binding } = this.#native;
+    const log = new Log(openSink(options.destination, binding));
+    const gc = new GcWatch();
+    const profiler = new NativeProfiler(binding, options);
+    const sampler = new Sampler(binding, gc, this.#streams, options.memoryLimitBytes, profiler);
+    const capabilities = findCapabilities(
+      this.#native,
+      sampler.limitSource,
+      streamsCapability(options.streams),
+      profiler.capabilities,
+    );
+    log.write(startRecord(options, this.#native, capabilities), 'extmem started');
+    this.#owned = { gc, profiler, sampler, watch: new Watch(options), log };
+    return this.#owned;
+  }
+
+  /** On each pass of the reader, which is also what paces the lines: one wake-up of the event loop for each. */
+  #deliverNext(): void {
+    if (this.#owned === null || this.#stopped) return;
     const startedMs = performance.now();
-    this.#awaiting = false;
-    this.#deliver(this.#owned, this.#owned.sampler.compose(this.#lastTickUs), startedMs);
+    const { sampler } = this.#owned;
+    this.#deliver(this.#owned, sampler.compose(this.#lastTickUs), startedMs);
+    this.#native.binding?.plan(sampler.dueParts(this.#options.intervalMs));
   }
 
   /** Judges a sample, writes its line and those that follow from it. Returns the sample as it was written. */
@@ -144,8 +162,7 @@ export class Session extends EventEmitter<SessionEvents> {
       log.write({ kind: 'verdict', ...verdict }, verdict.sentence, verdict.state === 'found' ? 'warn' : 'info', timeMs);
     }
     for (const alert of judgement.alerts) log.write({ kind: 'alert', ...alert }, alert.sentence, 'warn', timeMs);
-    this.#lastTickUs = Math.round(this.#tickUs + (performance.now() - startedMs) * 1000);
-    this.#tickUs = 0;
+    this.#lastTickUs = Math.round((performance.now() - startedMs) * 1000);
     this.emit('sample', sample);
     if (sampleChannel.hasSubscribers) sampleChannel.publish(sample);
     for (const verdict of judgement.verdicts) {
@@ -219,7 +236,7 @@ export class Session extends EventEmitter<SessionEvents> {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#streams?.stop();
     process.removeListener('exit', this.#onExit);
-    this.#binding?.close();
+    this.#native.binding?.close();
     if (this.#owned !== null) {
       this.#owned.profiler.stop();
       this.#owned.gc.stop();

@@ -8,51 +8,27 @@
 import { canVerify } from './streams/descriptor.js';
 import { watchEmitters } from './streams/emitters.js';
 import { fileHandleKind, fileKind, type Kind, kindOf, socketKind } from './streams/look.js';
-import { Population, Row } from './streams/population.js';
-import { describeRow, type StreamSite, type StreamsReport, type StreamsSample } from './streams/report.js';
+import { Population } from './streams/population.js';
+import { describeRow, errorOf, type StreamSite, type StreamsReport, type StreamsSample } from './streams/report.js';
+import { Row } from './streams/row.js';
 import { captureSite, earlierSite, insideFetch, overflowSite, type Site, sitesOverflowed } from './streams/site.js';
+import { StreamClass } from './streams/stream-class.js';
 import { type ListenerWarning, watchWarnings } from './streams/warnings.js';
 import { findStateSymbol, requestKind, watchRequests, watchWebStreams, webStreamKind } from './streams/web.js';
 
 export interface StreamsOptions {
-  /** Between two calls of `sample()`. */
+  /** Between two points in the history of a site. */
   readonly intervalMs: number;
-  /** Samples that growth is judged on. */
+  /** Points that growth is judged on. */
   readonly window: number;
 }
 
-/** One class of streams; `null` in the table stands for what is no stream. */
-interface StreamClass {
-  readonly name: string;
-  readonly kind: Kind;
-  readonly rows: Map<Site, Row>;
-  /** What may be tracked in one pulse. */
-  perPulse: number;
-  created: number;
-  createdInPulse: number;
-  trackedInPulse: number;
-  /** One of this many is tracked. */
-  every: number;
-  /** Creations until the next one is tracked. */
-  countdown: number;
-}
-
-/**
- * Tracked streams of one class in a pulse, while all of them end well. A WeakRef keeps its stream in memory until the
- * next major collection, and a stack interrupts optimized code: together they cost more than the 20 µs they take.
- */
-const trackedPerPulse = 10;
-/** … and once some of a busy class are held: a slow leak among many healthy ones needs a closer look. */
-const suspectedPerPulse = 50;
-/** Files have to be known one by one, because a descriptor that is left open is told apart by who else uses it. */
-const filesPerPulse = 500;
 const maxRows = 2000;
 const maxClasses = 2000;
 const maxSuspects = 10;
 const maxPulseMs = 1000;
 const firstLookMs = 50;
 const idleIntervals = 3;
-const z95 = 1.96;
 
 /** What cannot be seen in this process, one sentence each. */
 function whatIsMissing(): string[] {
@@ -74,10 +50,14 @@ export class StreamTracker {
   readonly #options: StreamsOptions;
   readonly #startedMs = performance.now();
   readonly #population: Population;
+  /** `null`: no stream. */
   readonly #byPrototype = new WeakMap<object, StreamClass | null>();
   readonly #classes: StreamClass[] = [];
   readonly #otherRow = new Row('other classes', overflowSite);
   readonly #rows: Row[] = [this.#otherRow];
+  /** Of the last fold. */
+  #watched: readonly Row[] = [];
+  #sums: Sums = sumOf([]);
   readonly #listenerWarnings: ListenerWarning[] = [];
   readonly #ends: (() => void)[] = [];
   readonly #pulseTimer: NodeJS.Timeout;
@@ -88,12 +68,15 @@ export class StreamTracker {
   #last: object | null = null;
   #firstLookDue = false;
   #rowsOverflowed = 0;
-  #random = 0x2545f491;
   #spentMs = 0;
+  #latest: StreamsSample;
+  /** When the histories take their next point. */
+  #rememberAtMs: number;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
     this.#pulseMs = Math.min(maxPulseMs, options.intervalMs);
+    this.#rememberAtMs = this.#startedMs + options.intervalMs;
     this.#population = new Population(Math.ceil((idleIntervals * options.intervalMs) / 100));
     this.#firstLook = setTimeout(() => this.#lookFirst(), firstLookMs).unref();
     this.#pulseTimer = setInterval(() => this.#pulse(), this.#pulseMs).unref();
@@ -105,6 +88,7 @@ export class StreamTracker {
     const endWeb = watchWebStreams((stream, cut) => this.#onCreate(web, stream, cut));
     if (endWeb !== null) this.#ends.push(endWeb);
     this.#ends.push(watchWarnings(this.#listenerWarnings));
+    this.#latest = { ...this.#totals(), suspects: [] };
   }
 
   /** CPU that looks, folds and samples took on this thread so far; the hook is not in it. */
@@ -112,28 +96,25 @@ export class StreamTracker {
     return this.#spentMs;
   }
 
-  /** The numbers of now, one more point in the history of each site. Call it once per interval. */
+  /** The numbers as of the last pulse. Takes nothing: they are kept ready. */
   sample(): StreamsSample {
-    const began = performance.now();
-    const totals = this.#totals();
-    const suspects: Row[] = [];
-    for (const row of this.#rows) {
-      row.remember(this.#options.window);
-      if (row.growing) suspects.push(row);
-    }
-    const described = suspects.map((row) => describeRow(row, this.#options.intervalMs));
-    described.sort((a, b) => b.perHour - a.perHour || b.held - a.held);
-    this.#spentMs += performance.now() - began;
-    return { ...totals, suspects: described.slice(0, maxSuspects) };
+    return this.#latest;
+  }
+
+  /** Brings what `sample()` tells up to date, for somebody who asks out of turn. */
+  refresh(): void {
+    this.#population.lookAtYoung(this.#now());
+    this.#latest = { ...this.#latest, ...this.#totals() };
   }
 
   /** Everything that is known now. Takes nothing into the history. */
   report(): StreamsReport {
     this.#population.lookAtYoung(this.#now());
     const totals = this.#totals();
+    const details = this.#population.details(this.#now());
     const sites: StreamSite[] = [];
     for (const row of this.#rows) {
-      if (row.created > 0) sites.push(describeRow(row, this.#options.intervalMs));
+      if (row.created > 0) sites.push(describeRow(row, details.get(row), this.#options.intervalMs));
     }
     sites.sort((a, b) => b.held + b.lost - (a.held + a.lost) || b.open - a.open || b.created - a.created);
     return { ...totals, sites, listenerWarnings: [...this.#listenerWarnings], missing: whatIsMissing() };
@@ -148,31 +129,41 @@ export class StreamTracker {
     this.#last = null;
   }
 
-  #totals(): Omit<StreamsSample, 'suspects'> {
-    for (const row of this.#rows) row.clear();
-    const { unproven } = this.#population.fold(this.#now());
-    let [open, openVariance, held, lost, idle, bufferedBytes, created] = [0, 0, 0, 0, 0, 0, 0];
-    for (const row of this.#rows) {
-      open += row.open;
-      openVariance += row.openVariance;
-      held += row.held;
-      lost += row.lost;
-      idle += row.lost + (row.isHarmless ? 0 : row.held);
-      bufferedBytes += row.bufferedBytes;
+  /** One more point in the history of each site. Returns those that have to be looked into. */
+  #remember(): StreamSite[] {
+    const suspects: Row[] = [];
+    for (const row of this.#watched) {
+      row.remember(this.#options.window);
+      if (row.leaks || row.litters) suspects.push(row);
     }
+    return suspects.length === 0 ? [] : this.#describe(suspects);
+  }
+
+  /** What is held comes before what was only left to the garbage collector. */
+  #describe(suspects: readonly Row[]): StreamSite[] {
+    const details = this.#population.details(this.#now());
+    const describe = (row: Row) => describeRow(row, details.get(row), this.#options.intervalMs);
+    const byRate = (a: StreamSite, b: StreamSite) => b.perHour - a.perHour || b.held - a.held;
+    const leaking = suspects.filter((row) => row.leaks).map(describe);
+    const littering = suspects.filter((row) => !row.leaks).map(describe);
+    return [...leaking.sort(byRate), ...littering.sort(byRate)].slice(0, maxSuspects);
+  }
+
+  #totals(): Omit<StreamsSample, 'suspects'> {
+    if (this.#population.fold(this.#rows, this.#now())) {
+      this.#sums = sumOf(this.#rows);
+      this.#watched = this.#rows.filter((row) => row.isWatched);
+    }
+    let created = 0;
     for (const cls of this.#classes) created += cls.created;
+    const { collections, size, overflowed, unproven } = this.#population;
     return {
       created,
-      open,
-      openError: Math.round(z95 * Math.sqrt(openVariance)),
-      held,
-      idle,
+      ...this.#sums,
       unproven,
-      lost,
-      bufferedBytes,
-      collections: this.#population.collections,
-      tracked: this.#population.size,
-      overflowed: this.#population.overflowed + this.#rowsOverflowed + sitesOverflowed - this.#sitesOverflowedBefore,
+      collections,
+      tracked: size,
+      overflowed: overflowed + this.#rowsOverflowed + sitesOverflowed - this.#sitesOverflowedBefore,
     };
   }
 
@@ -194,9 +185,7 @@ export class StreamTracker {
   }
 
   #onCreate(cls: StreamClass, object: object, cut: unknown): void {
-    cls.created++;
-    cls.createdInPulse++;
-    if (--cls.countdown > 0) return;
+    if (!cls.count()) return;
     try {
       this.#track(cls, object, cut);
     } catch {
@@ -206,10 +195,7 @@ export class StreamTracker {
   }
 
   #track(cls: StreamClass, object: object, cut: unknown): void {
-    const weight = cls.every;
-    // Bursts are bounded within the pulse too: each time that the budget is used up, every second one is left out.
-    if (++cls.trackedInPulse % cls.perPulse === 0) cls.every *= 2;
-    cls.countdown = this.#gap(cls.every);
+    const weight = cls.weigh();
     const site = captureSite(cut, cls.kind === requestKind);
     // The body of a fetch consists of several streams. The request is tracked, they are not.
     if (site.site === insideFetch && cls.kind !== socketKind) return;
@@ -219,15 +205,6 @@ export class StreamTracker {
     if (!ownsFile || this.#firstLookDue) return;
     this.#firstLookDue = true;
     this.#firstLook.refresh();
-  }
-
-  /** A random gap with the mean `every`: a fixed one would always meet the same of two lines that take turns. */
-  #gap(every: number): number {
-    if (every === 1) return 1;
-    this.#random ^= this.#random << 13;
-    this.#random ^= this.#random >>> 17;
-    this.#random ^= this.#random << 5;
-    return 1 + ((this.#random >>> 0) % (2 * every - 1));
   }
 
   #rowOf(cls: StreamClass, site: Site): Row {
@@ -261,9 +238,7 @@ export class StreamTracker {
   #addClass(name: string, kind: Kind): StreamClass {
     const common = this.#classes.length < maxClasses ? undefined : this.#classes.find((cls) => cls.kind === kind);
     if (common !== undefined) return common;
-    const counts = { created: 0, createdInPulse: 0, trackedInPulse: 0, every: 1, countdown: 1 };
-    const cls: StreamClass = { name, kind, rows: new Map(), perPulse: trackedPerPulse, ...counts };
-    cls.perPulse = this.#budgetOf(cls);
+    const cls = new StreamClass(name, kind);
     this.#classes.push(cls);
     return cls;
   }
@@ -278,15 +253,6 @@ export class StreamTracker {
     }
   }
 
-  /** The budget of a class, by what its tracked streams came to. */
-  #budgetOf(cls: StreamClass): number {
-    if (cls.kind === fileKind || cls.kind === fileHandleKind) return filesPerPulse;
-    for (const row of cls.rows.values()) {
-      if (row.held > row.harmless) return suspectedPerPulse;
-    }
-    return trackedPerPulse;
-  }
-
   #lookFirst(): void {
     this.#firstLookDue = this.#population.lookAtYoung(this.#now());
     if (this.#firstLookDue) this.#firstLook.refresh();
@@ -295,17 +261,35 @@ export class StreamTracker {
   #pulse(): void {
     const began = performance.now();
     this.#last = null;
-    for (const cls of this.#classes) {
-      cls.perPulse = this.#budgetOf(cls);
-      // Not at once down to what a quiet second asks for, or each burst of a busy class would begin tracked in full.
-      const every = Math.max(1, Math.ceil(cls.createdInPulse / cls.perPulse), cls.every >> 1);
-      if (every < cls.every && cls.countdown > every) cls.countdown = this.#gap(every);
-      cls.every = every;
-      cls.createdInPulse = cls.trackedInPulse = 0;
-    }
+    for (const cls of this.#classes) cls.pulse();
     this.#population.pulse(this.#now());
+    const totals = this.#totals();
+    let { suspects } = this.#latest;
+    if (began >= this.#rememberAtMs - this.#pulseMs / 2) {
+      suspects = this.#remember();
+      // Timers fire late. By the schedule that does not add up; after a pause, nothing is made up for.
+      const { intervalMs } = this.#options;
+      this.#rememberAtMs = Math.max(this.#rememberAtMs + intervalMs, began + intervalMs / 2);
+    }
+    this.#latest = { ...totals, suspects };
     this.#spentMs += performance.now() - began;
   }
+}
+
+/** Over all rows, as of a fold. */
+type Sums = Pick<StreamsSample, 'open' | 'openError' | 'held' | 'idle' | 'lost' | 'bufferedBytes'>;
+
+function sumOf(rows: readonly Row[]): Sums {
+  let [open, openVariance, held, idle, lost, bufferedBytes] = [0, 0, 0, 0, 0, 0];
+  for (const row of rows) {
+    open += row.open;
+    openVariance += row.openVariance;
+    held += row.held;
+    lost += row.lost;
+    idle += row.lost + (row.isHarmless ? 0 : row.held);
+    bufferedBytes += row.bufferedBytes;
+  }
+  return { open, openError: errorOf(openVariance), held, idle, lost, bufferedBytes };
 }
 
 /** A Proxy may answer with an error, which the program would not have met without us. */

@@ -7,9 +7,8 @@ import { isGrowing, type Thresholds, type Trend } from './growth.js';
 /** Why a series that passed the test is not believed. */
 export type Excuse = 'load' | 'peak';
 
-/** Growth that is already believed ends when its end no longer rises, or when its trend is gone. */
+/** Growth that is already believed ends when its trend is gone, or when its end no longer rises. */
 const holdAlpha = 0.05;
-const holdLastThird = 0.3;
 
 export class Track {
   /** Consecutive passes, and consecutive misses after `found`. */
@@ -78,7 +77,7 @@ export class Track {
     this.#passes = 0;
     if (!this.#found) this.#sinceMs = null;
     else if (loadFalls) return;
-    else if (trend !== null && this.#holds(trend)) this.#misses = 0;
+    else if (trend !== null && this.#holds(trend, thresholds)) this.#misses = 0;
     else if (++this.#misses >= confirmations) this.reset();
   }
 
@@ -92,7 +91,7 @@ export class Track {
     this.#trend = null;
   }
 
-  #holds(trend: Trend): boolean {
-    return this.#excuse === null && trend.p < holdAlpha && trend.lastThird >= holdLastThird * trend.slope;
+  #holds(trend: Trend, { end }: Thresholds): boolean {
+    return this.#excuse === null && trend.p < holdAlpha && trend.slope > 0 && trend.lastThird >= end * trend.slope;
   }
 }

@@ -5,7 +5,15 @@
 
 import { isSustained, type Trend } from './growth.js';
 import { classes, type Metric, type RssClass } from './numbers.js';
-import { type ClassRule, type CountRule, type Rule, rules, type VerdictId } from './rules.js';
+import {
+  type ClassRule,
+  type CountMetric,
+  type CountRule,
+  type OwnMetric,
+  type Rule,
+  rules,
+  type VerdictId,
+} from './rules.js';
 import type { OwnedMetric, Scope } from './scope.js';
 import type { Suspect } from './suspects.js';
 import type { Excuse, Track } from './track.js';
@@ -76,6 +84,12 @@ const staysDominant = 0.35;
 /** A class that grows by itself is said from this share on: below, it is not why RSS grows. */
 const worthSaying = 0.03;
 
+/** Where no class is large enough to be told by itself, twice as much has to be lost: start-up is a bit of everything. */
+const mixedFloor = 8 * 2 ** 20;
+const mixedRatio = 0.04;
+
+const retainedAlpha = 0.003;
+
 /** Enough known values for a share. */
 const knownPoints = 6;
 
@@ -115,17 +129,21 @@ function undecided(track: Track, before: VerdictState): Decision | null {
 
 function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
   if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
-  const track = facts.scope.tracks[rule.metric];
+  const track = facts.scope.tracks[rule.metric as CountMetric];
   return track.found ? found(track) : (undecided(track, facts.before[id]) ?? clear('level'));
 }
 
-function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threadsGrow: boolean): Decision {
+type ThreadsGrowth = 'grow' | 'may grow' | 'no';
+
+function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: ThreadsGrowth): Decision {
   const { scope, shares } = facts;
   const rss = scope.tracks.rss;
   const share = shares[rule.metric] ?? 0;
-  const own = ownTrack(rule.metric, scope);
+  const own = ownTrack(rule, scope);
   const stays = facts.before[id] === 'found';
-  const carries = rss.found && share >= (stays ? staysDominant : dominant) && (stays || rises(rule.metric, scope));
+  // A window that is bent by what has just ended divides into shares that explain nothing.
+  const carries =
+    rss.found && (stays ? share >= staysDominant : share >= dominant && rss.passes > 0 && rises(rule.metric, scope));
   // Freeing a cache retains memory too: that is of interest only where RSS grows by it.
   const matters = rule.metric !== 'retained' || (share >= dominant && rises('retained', scope));
   const byItself = own?.found === true && matters && (!rss.found || share >= worthSaying);
@@ -136,7 +154,10 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threadsGrow: 
     return undecidedRss ?? undecidedOwn ?? clear(rss.found ? 'elsewhere' : 'level');
   }
   if (rule.metric === 'files') return clear('page-cache');
-  if (threadsGrow && rule.underThreads) return inconclusive('under-threads');
+  if (threads === 'grow' && rule.underThreads) return inconclusive('under-threads');
+  // They come first, so what they may explain waits for them.
+  if (threads === 'may grow' && rule.underThreads && !stays) return inconclusive('confirming', rss);
+  if (rule.metric === 'js-heap' && !byItself && !holdsObjects(scope)) return clear('garbage');
   const owned = ownedMetrics[rule.metric];
   if (owned !== undefined && !(rule.metric === 'js-heap' && scope.tracks.oldHeapAfterGc.found)) {
     const answer = scope.survivors(owned);
@@ -149,41 +170,61 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threadsGrow: 
   return found(byItself && own !== null ? own : rss);
 }
 
+/** The part of the growth of V8's pages that its objects have to account for. */
+const objectsRatio = 0.5;
+
+/** Pages that V8 holds ready, or that are half empty, are no objects. */
+function holdsObjects(scope: Scope): boolean {
+  const pages = scope.trend('js-heap', knownPoints)?.rise ?? 0;
+  const objects = (['oldHeapAfterGc', 'oldHeap', 'usedHeap'] as const).map(
+    (metric) => scope.trend(metric, knownPoints)?.rise,
+  );
+  // An old recording may not tell.
+  return objects.every((rise) => rise === undefined) || objects.some((rise) => (rise ?? 0) >= objectsRatio * pages);
+}
+
 /** The counters of classes that the garbage collector frees. */
 const ownedMetrics: Partial<Record<RssClass, OwnedMetric>> = {
   'js-heap': 'oldHeap',
   'array-buffers': 'buffers',
   external: 'others',
+  wasm: 'others',
 };
 
 /**
- * SharedArrayBuffers and the stores of Blobs are not declared to V8. It does not collect on their account, so waiting
- * for a collection would be waiting for ever.
+ * SharedArrayBuffers, the stores of Blobs and, in some versions, memories that grew are not declared to V8. It does not
+ * collect on their account, so waiting for a collection would be waiting for ever.
  */
 function isUnseenByV8(metric: RssClass, scope: Scope): boolean {
-  if (metric !== 'array-buffers') return false;
+  if (metric !== 'array-buffers') return metric === 'wasm';
   return (scope.trend('unseen')?.rise ?? 0) >= dominant * (scope.trend('buffers')?.rise ?? 1 / 0);
 }
 
 /**
  * A class rises by itself as RSS does: a step at the end of a window makes it the largest share, not the cause. What
- * the allocator keeps levels off as a rule, so it has to reach 8 MiB and a tenth of RSS.
+ * the allocator keeps levels off as a rule, and takes in one step what a collection frees, so it has to pass a test and
+ * to reach 8 MiB and a tenth of RSS.
  */
 function rises(metric: RssClass, scope: Scope): boolean {
   const trend = scope.trend(metric, knownPoints);
   if (trend === null || trend.low <= 0 || !isSustained(trend)) return false;
-  return metric !== 'retained' || trend.rise >= Math.max(8 * 2 ** 20, 0.1 * (scope.trend('rss')?.level ?? 0));
+  if (metric !== 'retained') return true;
+  return trend.p < retainedAlpha && trend.rise >= Math.max(8 * 2 ** 20, 0.1 * (scope.trend('rss')?.level ?? 0));
 }
 
-/** The track of a class by itself; for the JS heap, of what survives or of the old generation. */
-function ownTrack(metric: RssClass, scope: Scope): Track | null {
-  const { tracks } = scope;
-  if (metric === 'js-heap') return tracks.oldHeapAfterGc.found ? tracks.oldHeapAfterGc : tracks.oldHeap;
-  return Object.hasOwn(tracks, metric) ? tracks[metric as keyof typeof tracks] : null;
+/** The track of a class by itself: the first of its series that is found, or else the last. */
+function ownTrack({ own }: ClassRule, { tracks }: Scope): Track | null {
+  const list = own.map((metric) => tracks[metric as OwnMetric]);
+  return list.find((track) => track.found) ?? list.at(-1) ?? null;
 }
 
 /** A worker is a thread, and its event loop needs descriptors. */
 const broughtByWorkers: ReadonlySet<string> = new Set(['threads', 'fds']);
+
+function stateOf(metric: CountMetric, decision: Decision | undefined, scope: Scope): ThreadsGrowth {
+  if (decision?.state === 'found') return 'grow';
+  return scope.tracks[metric].suspected ? 'may grow' : 'no';
+}
 
 /** All rules on one scope. */
 export function decide(facts: Facts): Record<VerdictId, Decision> {
@@ -193,11 +234,18 @@ export function decide(facts: Facts): Record<VerdictId, Decision> {
     if (!scope.evaluated) {
       decisions[rule.id] = inconclusive('too-few-samples');
     } else if (rule.kind === 'count') {
-      const explained = broughtByWorkers.has(rule.id) && decisions.workers?.state === 'found';
-      decisions[rule.id] = explained ? inconclusive('under-threads') : decideCount(rule, rule.id, facts);
+      const workers = broughtByWorkers.has(rule.id) ? stateOf('workerCount', decisions.workers, scope) : 'no';
+      const own = decideCount(rule, rule.id, facts);
+      const waits = workers === 'may grow' && own.state === 'found' && facts.before[rule.id] !== 'found';
+      if (workers === 'grow') decisions[rule.id] = inconclusive('under-threads');
+      else decisions[rule.id] = waits ? inconclusive('confirming', own.track) : own;
     } else if (rule.kind === 'class') {
-      const threadsGrow = decisions.workers?.state === 'found' || decisions.threads?.state === 'found';
-      decisions[rule.id] = decideClass(rule, rule.id, facts, threadsGrow);
+      const states = [
+        stateOf('workerCount', decisions.workers, scope),
+        stateOf('threadCount', decisions.threads, scope),
+      ];
+      const threads = (['grow', 'may grow'] as const).find((state) => states.includes(state)) ?? 'no';
+      decisions[rule.id] = decideClass(rule, rule.id, facts, threads);
     }
   }
   if (scope.evaluated) decisions.mixed = decideMixed(facts, decisions);
@@ -210,7 +258,6 @@ const accounts: readonly Reason[] = ['garbage', 'no-collection', 'page-cache', '
 function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decision>>): Decision {
   const { rss } = facts.scope.tracks;
   if (!rss.found) return undecided(rss, facts.before.mixed) ?? clear('level');
-  // A window that is bent by what has just ended divides into shares that explain nothing.
   if (rss.passes === 0 && facts.before.mixed !== 'found') return inconclusive('confirming', rss);
   const named = rules.some((rule) => {
     if (rule.kind === 'mixed' || (rule.kind === 'count' && !rule.carriesRss)) return false;
@@ -227,8 +274,11 @@ function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decisio
  */
 function isDivided({ shares, scope, isKnown }: Facts): boolean {
   if (!isKnown('files')) return true;
+  const rss = scope.trend('rss');
+  if (rss === null || rss.rise < Math.max(mixedFloor, mixedRatio * rss.level)) return false;
+  const holdsMore = (metric: RssClass) => metric !== 'js-heap' || holdsObjects(scope);
   const parts = classes
-    .filter((metric) => metric !== 'files' && rises(metric, scope))
+    .filter((metric) => metric !== 'files' && rises(metric, scope) && holdsMore(metric))
     .map((metric) => shares[metric] ?? 0);
   if ((shares.unsplit ?? 0) >= dominant || (shares.threads ?? 0) >= dominant) return true;
   return Math.max(...parts, 0) < dominant && parts.reduce((sum, part) => sum + part, 0) >= dominant;

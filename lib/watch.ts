@@ -14,9 +14,13 @@ export class Watch {
   readonly #load = new LoadCounter();
   readonly #workers = new WorkerCounter();
   readonly #heapSites = new HeapSites();
+  /** Suspicion comes and goes while evidence gathers, and a profiler that starts anew has forgotten who grew. */
+  readonly #looksAfterSuspicion: number;
+  #looksLeft = 0;
 
   constructor(options: JudgeOptions) {
     this.#judge = new Judge(options);
+    this.#looksAfterSuspicion = options.window;
   }
 
   /** Counts of the program's own measure of load. */
@@ -34,9 +38,15 @@ export class Watch {
       ...(sites === null ? {} : { sites: [...(sampled.sites ?? []), ...sites] }),
     };
     const judgement = this.#judge.push(timeMs, sample);
-    if (this.#judge.suspectsJsHeap) this.#heapSites.start();
-    else this.#heapSites.stop();
+    this.#profileHeap();
     return { sample: { ...sample, limit: { ...sample.limit, etaMs: this.#judge.eta() } }, judgement };
+  }
+
+  #profileHeap(): void {
+    if (this.#judge.suspectsJsHeap) {
+      this.#looksLeft = this.#looksAfterSuspicion;
+      this.#heapSites.start();
+    } else if (--this.#looksLeft <= 0) this.#heapSites.stop();
   }
 
   verdicts(): Verdict[] {

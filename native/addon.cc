@@ -112,14 +112,19 @@ void CloseEnvironmentReader(Environment* self) {
 
 napi_value Open(napi_env env, napi_callback_info info) {
   Environment* self = Of(env);
-  napi_value callback = FirstArgument(env, info);
+  size_t count = 2;
+  napi_value arguments[2] = {};
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
+  napi_value callback = arguments[0];
+  uint32_t interval_ms = 0;
   if (self == nullptr || self->on_pass != nullptr || TypeOf(env, callback) != napi_function) return Boolean(env, false);
+  if (arguments[1] != nullptr) napi_get_value_uint32(env, arguments[1], &interval_ms);
   napi_threadsafe_function on_pass = nullptr;
   const napi_status created = napi_create_threadsafe_function(env, callback, nullptr, Text(env, "extmem"), 1, 1,
                                                               nullptr, nullptr, nullptr, CallOnPass, &on_pass);
   if (created != napi_ok) return Boolean(env, false);
   napi_unref_threadsafe_function(env, on_pass);
-  const bool opened = OpenReader(self, SignalPass, on_pass);
+  const bool opened = OpenReader(self, SignalPass, on_pass, interval_ms);
   if (opened) {
     self->on_pass = on_pass;
   } else {
@@ -167,6 +172,11 @@ napi_value Request(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value Plan(napi_env env, napi_callback_info info) {
+  PlanPasses(PartsOf(env, info));
+  return nullptr;
+}
+
 napi_value Run(napi_env env, napi_callback_info info) {
   RunNow(PartsOf(env, info));
   return nullptr;
@@ -185,7 +195,8 @@ napi_value Texts(napi_env env, napi_callback_info) {
   for (size_t i = 0; i < texts.size() && array != nullptr; i++) {
     napi_value text = nullptr;
     napi_get_null(env, &text);
-    if (texts[i].readable) text = Text(env, texts[i].text);
+    // Numbers and names of the kernel; Latin-1 is copied as it is.
+    if (texts[i].readable) napi_create_string_latin1(env, texts[i].text.data(), texts[i].text.size(), &text);
     napi_set_element(env, array, static_cast<uint32_t>(i), text);
   }
   return array;
@@ -245,6 +256,7 @@ napi_value Publish(napi_env env, napi_callback_info info) {
 
 napi_value Isolates(napi_env env, napi_callback_info) {
   const size_t rows = CopyIsolates(Of(env), nullptr, 0);
+  if (rows == 0) return nullptr;  // undefined: the usual case should cost nothing
   const size_t length = rows * kIsolateNumbers;
   void* data = nullptr;
   napi_value buffer = nullptr;
@@ -257,13 +269,16 @@ napi_value Isolates(napi_env env, napi_callback_info) {
 }
 
 constexpr ExportRow kExports[] = {
-    {"open", Open, "(onPass: () => void): boolean",
-     "Starts the reader thread; `onPass` is called on this thread after each requested pass and keeps no process "
-     "alive. False: another environment of this process owns it, or no thread could be started."},
+    {"open", Open, "(onPass: () => void, intervalMs: number): boolean",
+     "Starts the reader thread, which begins a pass by itself every `intervalMs`, or on request only when that is 0. "
+     "`onPass` is called on this thread after each pass and keeps no process alive. False: another environment of this "
+     "process owns it, or no thread could be started."},
     {"watch", Watch, "(paths: readonly string[]): void",
      "Text files that each quick part reads, at most 64 KiB of each."},
     {"request", Request, "(parts: number): void",
      "Wakes the reader; `parts` is a sum of `parts.*`. Requests made during a pass are joined into the next one."},
+    {"plan", Plan, "(parts: number): void",
+     "What the next pass that begins by itself runs beside the quick part. Wakes nobody."},
     {"run", Run, "(parts: number): void", "The same on the calling thread. Works without `open()`."},
     {"read", Read, "(into: Float64Array): void",
      "Copies the latest numbers, in the order of `passFields`; NaN is unknown."},
@@ -280,14 +295,16 @@ constexpr ExportRow kExports[] = {
      "What works here, a sum of `probes.*`. Reads smaps once, on the calling thread."},
     {"publishIsolate", Publish, "(numbers: Float64Array): boolean",
      "Publishes up to 8 numbers of this isolate, for `isolates()` of the others. False: the table is full."},
-    {"isolates", Isolates, "(): Float64Array", "Rows of 8 numbers, of all other isolates that published."},
+    {"isolates", Isolates, "(): Float64Array | undefined",
+     "Rows of 8 numbers, of all other isolates that published; undefined: there are none."},
 };
 
 constexpr BitRow kParts[] = {
-    {"quick", kQuick, "statm, fds by kind, threads, watched texts"},
+    {"quick", kQuick, "statm, threads, watched texts"},
     {"ledger", kLedger, "one pass over smaps"},
     {"allocator", kAllocator, "mallinfo2, or the counters of another allocator"},
     {"reclaimable", kReclaimable, "bins of malloc_info; glibc only"},
+    {"descriptors", kDescriptors, "fds by kind"},
 };
 
 constexpr BitRow kProbes[] = {

@@ -13,23 +13,26 @@ namespace extmem {
 
 // Bits of `request(parts)` and `run(parts)`.
 enum Part : uint32_t {
-  kQuick = 1,        // statm, fds by kind, threads, watched texts
-  kLedger = 2,       // one pass over smaps
-  kAllocator = 4,    // mallinfo2, or the counters of another allocator
-  kReclaimable = 8,  // bins of malloc_info (glibc only)
+  kQuick = 1,         // statm, threads, watched texts
+  kLedger = 2,        // one pass over smaps
+  kAllocator = 4,     // mallinfo2, or the counters of another allocator
+  kReclaimable = 8,   // bins of malloc_info (glibc only)
+  kDescriptors = 16,  // fds by kind
 };
-constexpr uint32_t kAllParts = kQuick | kLedger | kAllocator | kReclaimable;
+constexpr uint32_t kAllParts = kQuick | kLedger | kAllocator | kReclaimable | kDescriptors;
 
 // X(name, part, doc). The leaves stand in the order of LeafBytes in lib/sample.ts, and of enum Leaf in mappings.h.
 #define EXTMEM_FIELDS(X)                                                                                          \
   X(quickAtMs, kQuick, "when the quick part ran, CLOCK_MONOTONIC, the clock of process.hrtime()")                 \
   X(rssBytes, kQuick, "resident set by /proc/self/statm")                                                         \
   X(threads, kQuick, "threads of the process, our reader included")                                               \
-  X(fdCount, kQuick, "open file descriptors, without the one this count needed")                                  \
-  X(fdFiles, kQuick, "of which regular files and directories")                                                    \
-  X(fdSockets, kQuick, "of which sockets")                                                                        \
-  X(fdPipes, kQuick, "of which pipes and FIFOs")                                                                  \
-  X(fdOther, kQuick, "of which the rest: epoll, eventfd, timers, terminals, devices")                             \
+  X(fdCount, kDescriptors, "open file descriptors, without the one this count needed")                            \
+  X(fdFiles, kDescriptors, "of which regular files and directories")                                              \
+  X(fdSockets, kDescriptors, "of which sockets")                                                                  \
+  X(fdPipes, kDescriptors, "of which pipes and FIFOs")                                                            \
+  X(fdOther, kDescriptors, "of which the rest: epoll, eventfd, timers, terminals, devices")                       \
+  X(fdAtMs, kDescriptors, "when they were counted, same clock")                                                   \
+  X(fdCpuUs, kDescriptors, "CPU of that count")                                                                   \
   X(ledgerAtMs, kLedger, "when the pass over smaps ended, same clock")                                            \
   X(ledgerWallUs, kLedger, "how long that pass took")                                                             \
   X(ledgerCpuUs, kLedger, "CPU of that pass, on the thread that ran it")                                          \

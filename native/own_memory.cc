@@ -1,7 +1,6 @@
 #include "own_memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -11,11 +10,6 @@ namespace extmem {
 
 OwnMemory::OwnMemory(uint64_t* buffer, size_t buffer_words)
     : pid_(getpid()), buffer_(buffer), buffer_words_(buffer_words) {}
-
-OwnMemory::~OwnMemory() {
-  if (memory_fd_ >= 0) close(memory_fd_);
-  if (pagemap_fd_ >= 0) close(pagemap_fd_);
-}
 
 bool OwnMemory::ReadByCall(uint64_t address, void* into, size_t size) {
   if (call_refused_) return false;
@@ -27,13 +21,8 @@ bool OwnMemory::ReadByCall(uint64_t address, void* into, size_t size) {
 }
 
 bool OwnMemory::ReadByFile(uint64_t address, void* into, size_t size) {
-  if (memory_fd_ < 0) {
-    if (file_refused_) return false;
-    memory_fd_ = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-    file_refused_ = memory_fd_ < 0;
-    if (file_refused_) return false;
-  }
-  return pread(memory_fd_, into, size, static_cast<off_t>(address)) == static_cast<ssize_t>(size);
+  if (!memory_) memory_.emplace("/proc/self/mem");
+  return pread(memory_->fd(), into, size, static_cast<off_t>(address)) == static_cast<ssize_t>(size);
 }
 
 bool OwnMemory::Read(uint64_t address, void* into, size_t size) {
@@ -44,18 +33,13 @@ bool OwnMemory::Read(uint64_t address, void* into, size_t size) {
 }
 
 bool OwnMemory::ResidentBytes(uint64_t start, uint64_t end, uint64_t* bytes) {
-  if (pagemap_refused_) return false;
-  if (pagemap_fd_ < 0) {
-    pagemap_fd_ = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    pagemap_refused_ = pagemap_fd_ < 0;
-    if (pagemap_refused_) return false;
-  }
+  if (!pagemap_) pagemap_.emplace("/proc/self/pagemap");
   constexpr uint64_t kPresent = uint64_t{1} << 63;
   uint64_t resident = 0;
   for (uint64_t page = start / kPageBytes; page < end / kPageBytes;) {
     const size_t want = std::min<uint64_t>(end / kPageBytes - page, buffer_words_);
     const ssize_t got =
-        pread(pagemap_fd_, buffer_, want * sizeof(uint64_t), static_cast<off_t>(page * sizeof(uint64_t)));
+        pread(pagemap_->fd(), buffer_, want * sizeof(uint64_t), static_cast<off_t>(page * sizeof(uint64_t)));
     if (got < static_cast<ssize_t>(sizeof(uint64_t))) return false;
     const size_t entries = static_cast<size_t>(got) / sizeof(uint64_t);
     for (size_t i = 0; i < entries; i++) resident += (buffer_[i] & kPresent) != 0;

@@ -5,7 +5,10 @@
 
 #include <sys/types.h>
 
+#include <optional>
+
 #include "memory.h"
+#include "process_files.h"
 
 namespace extmem {
 
@@ -13,7 +16,6 @@ class OwnMemory final : public Memory {
  public:
   // `buffer` holds page map entries while a range is counted.
   OwnMemory(uint64_t* buffer, size_t buffer_words);
-  ~OwnMemory();
   OwnMemory(const OwnMemory&) = delete;
   OwnMemory& operator=(const OwnMemory&) = delete;
 
@@ -28,11 +30,9 @@ class OwnMemory final : public Memory {
 
  private:
   pid_t pid_;
-  int memory_fd_ = -1;
-  int pagemap_fd_ = -1;
+  std::optional<ProcessFile> memory_;
+  std::optional<ProcessFile> pagemap_;
   bool call_refused_ = false;
-  bool file_refused_ = false;
-  bool pagemap_refused_ = false;
   uint64_t failures_ = 0;
   uint64_t* buffer_;
   size_t buffer_words_;

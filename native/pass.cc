@@ -1,7 +1,6 @@
 #include "pass.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -33,15 +32,15 @@ constexpr uint64_t kChunkSlackBytes = 1 << 20;
 
 // Text flows through a fixed buffer into the table: the text of 56 000 mappings is 40 MB and is never held.
 Outcome ReadSmaps(Workspace& workspace, const std::atomic<bool>& stop, SmapsParser* parser) {
-  const int fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Outcome::kUnreadable;
+  const ProcessFile smaps("/proc/self/smaps");
+  if (smaps.fd() < 0) return Outcome::kUnreadable;
   Outcome outcome = Outcome::kComplete;
   for (;;) {
     if (stop.load(std::memory_order_relaxed)) {
       outcome = Outcome::kStopped;
       break;
     }
-    const ssize_t got = read(fd, workspace.text(), Workspace::kTextBytes);
+    const ssize_t got = read(smaps.fd(), workspace.text(), Workspace::kTextBytes);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) outcome = parser->count() == 0 ? Outcome::kUnreadable : Outcome::kTruncated;
     if (got <= 0) break;
@@ -49,7 +48,6 @@ Outcome ReadSmaps(Workspace& workspace, const std::atomic<bool>& stop, SmapsPars
     while (!parser->HasRoomFor(Workspace::kTextBytes / 64) && workspace.Grow()) parser->Grow(workspace.capacity());
     parser->Feed(workspace.text(), static_cast<size_t>(got));
   }
-  close(fd);
   const bool whole = parser->Finish();
   if (outcome == Outcome::kComplete && (!whole || parser->overflow_count() > 0)) outcome = Outcome::kTruncated;
   if (outcome == Outcome::kComplete && parser->count() == 0) outcome = Outcome::kUnreadable;
@@ -116,13 +114,19 @@ static_assert(k_leafUnattributed - k_leafV8Heap + 1 == kLeafCount, "leaf fields 
 void RunQuick(Workspace& workspace, double* numbers) {
   numbers[k_rssBytes] = ResidentBytesByStatm();
   numbers[k_threads] = ThreadCount();
+  numbers[k_quickAtMs] = std::floor(MonotonicUs() / 1e3);
+}
+
+void RunDescriptors(Workspace& workspace, double* numbers) {
+  const double start_cpu_us = ThreadCpuUs();
   const DescriptorCounts counts = CountDescriptors(workspace.text(), Workspace::kTextBytes);
   numbers[k_fdCount] = counts.all;
   numbers[k_fdFiles] = counts.files;
   numbers[k_fdSockets] = counts.sockets;
   numbers[k_fdPipes] = counts.pipes;
   numbers[k_fdOther] = counts.other;
-  numbers[k_quickAtMs] = std::floor(MonotonicUs() / 1e3);
+  numbers[k_fdCpuUs] = ThreadCpuUs() - start_cpu_us;
+  numbers[k_fdAtMs] = std::floor(MonotonicUs() / 1e3);
 }
 
 void RunAllocator(double* numbers) {
@@ -151,6 +155,7 @@ uint32_t RunParts(uint32_t parts, SecondWalk second_walk, Workspace& workspace, 
     if ((kFieldTable[i].part & parts) != 0) numbers[i] = NAN;
   }
   if ((parts & kQuick) != 0) RunQuick(workspace, numbers);
+  if ((parts & kDescriptors) != 0) RunDescriptors(workspace, numbers);
   if ((parts & kAllocator) != 0) {
     RunAllocator(numbers);
     if (second_walk == SecondWalk::kAfterQuickOne && numbers[k_mallocCallUs] > kSlowWalkUs) parts &= ~kReclaimable;

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -28,6 +29,27 @@ double NumberAt(const char* text, const char* end) {
   return value;
 }
 
+constexpr int kNone = -1;
+constexpr int kLent = -2;
+std::atomic<int> g_reserve{kNone};
+std::atomic<bool> g_keeping{false};
+
+// True: a descriptor is free now. Another thread gives it back after a file or, at most, after a pass over smaps.
+bool BorrowReserve() {
+  for (int tries = 0; tries < 200; tries++) {
+    int reserve = g_reserve.load();
+    if (reserve == kNone) return false;
+    if (reserve >= 0 && g_reserve.compare_exchange_strong(reserve, kLent)) {
+      close(reserve);
+      return true;
+    }
+    usleep(1000);
+  }
+  return false;
+}
+
+int OpenToRead(const char* path, int flags) { return open(path, O_RDONLY | O_CLOEXEC | flags); }
+
 // The text behind `spaces` more blanks, or `end`.
 const char* SkipFields(const char* text, const char* end, int spaces) {
   for (; text < end && spaces > 0; text++) spaces -= *text == ' ';
@@ -36,18 +58,44 @@ const char* SkipFields(const char* text, const char* end, int spaces) {
 
 }  // namespace
 
+ProcessFile::ProcessFile(const char* path, int flags) : fd_(OpenToRead(path, flags)) {
+  if (fd_ >= 0 || errno != EMFILE) return;
+  from_reserve_ = BorrowReserve();
+  if (from_reserve_) fd_ = OpenToRead(path, flags);
+}
+
+ProcessFile::~ProcessFile() {
+  if (fd_ >= 0) close(fd_);
+  if (!from_reserve_) return;
+  g_reserve.store(kNone);
+  KeepReserve();
+}
+
+void KeepReserve() {
+  int none = kNone;
+  if (!g_keeping.load() || !g_reserve.compare_exchange_strong(none, kLent)) return;
+  const int reserve = OpenToRead("/dev/null", 0);
+  g_reserve.store(reserve >= 0 ? reserve : kNone);
+}
+
+void HoldReserve(bool hold) {
+  g_keeping.store(hold);
+  if (hold) return KeepReserve();
+  int reserve = g_reserve.load();
+  if (reserve >= 0 && g_reserve.compare_exchange_strong(reserve, kNone)) close(reserve);
+}
+
 long ReadWholeFile(const char* path, char* into, size_t capacity) {
-  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return -1;
+  const ProcessFile file(path, O_NONBLOCK);
+  if (file.fd() < 0) return -1;
   size_t length = 0;
   ssize_t got = 0;
   while (length < capacity) {
-    got = read(fd, into + length, capacity - length);
+    got = read(file.fd(), into + length, capacity - length);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     length += static_cast<size_t>(got);
   }
-  close(fd);
   return got < 0 ? -1 : static_cast<long>(length);
 }
 
@@ -72,10 +120,10 @@ double ThreadCount() {
 
 DescriptorCounts CountDescriptors(char* buffer, size_t capacity) {
   DescriptorCounts counts{0, 0, 0, 0, 0};
-  const int directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return {NAN, NAN, NAN, NAN, NAN};
+  const ProcessFile directory("/proc/self/fd", O_DIRECTORY);
+  if (directory.fd() < 0) return {NAN, NAN, NAN, NAN, NAN};
   for (;;) {
-    const long got = syscall(SYS_getdents64, directory, buffer, capacity);
+    const long got = syscall(SYS_getdents64, directory.fd(), buffer, capacity);
     if (got < 0) counts = {NAN, NAN, NAN, NAN, NAN};
     if (got <= 0) break;
     for (long at = 0; at < got;) {
@@ -85,7 +133,7 @@ DescriptorCounts CountDescriptors(char* buffer, size_t capacity) {
       at += entry.length;
       if (*name < '0' || *name > '9') continue;
       const int fd = static_cast<int>(NumberAt(name, name + std::strlen(name)));
-      if (fd == directory) continue;
+      if (fd == directory.fd() || fd == g_reserve.load()) continue;
       struct stat status;                                  // raw: fstat as a symbol is bound to glibc 2.33
       if (syscall(SYS_fstat, fd, &status) != 0) continue;  // closed meanwhile
       counts.all++;
@@ -105,7 +153,6 @@ DescriptorCounts CountDescriptors(char* buffer, size_t capacity) {
       }
     }
   }
-  close(directory);
   return counts;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <utility>
@@ -33,12 +34,15 @@ struct State {
   uint64_t paths_generation = 0;
   std::vector<WatchedText> texts;
   uint32_t requested = 0;
+  uint32_t planned = 0;
+  uint32_t running = 0;  // parts of the pass that is under way
   bool closing = false;
   const void* owner = nullptr;
 
   // Written before the thread starts.
   PassCallback on_pass = nullptr;
   void* on_pass_data = nullptr;
+  uint64_t interval_ns = 0;
   uv_thread_t thread{};
 
   std::atomic<bool> stop{false};
@@ -99,6 +103,19 @@ std::vector<WatchedText> ReadWatched(const std::vector<std::string>& paths, char
   return texts;
 }
 
+// The parts whose numbers here were taken before those there: while the reader was busy with smaps, another thread may
+// have run a pass of its own.
+uint32_t OlderParts(const double* here, const double* there) {
+  constexpr std::pair<Part, Field> kTimes[] = {{kQuick, k_quickAtMs},
+                                               {kLedger, k_ledgerAtMs},
+                                               {kAllocator, k_mallocAtMs},
+                                               {kReclaimable, k_mallocReclaimableAtMs},
+                                               {kDescriptors, k_fdAtMs}};
+  uint32_t older = 0;
+  for (const auto& [part, time] : kTimes) older |= here[time] < there[time] ? part : 0u;
+  return older;
+}
+
 void RunAndPublish(State* state, uint32_t requested, SecondWalk second_walk, Workspace& workspace,
                    const std::atomic<bool>& stop) {
   double numbers[kFieldCount];
@@ -116,29 +133,46 @@ void RunAndPublish(State* state, uint32_t requested, SecondWalk second_walk, Wor
     texts = ReadWatched(paths, workspace.text());
   }
   Lock lock(state);
+  const uint32_t newer = parts & ~OlderParts(numbers, state->numbers);
   for (size_t i = 0; i < kFieldCount; i++) {
-    if ((kFieldTable[i].part & parts) == 0 || i == k_threadCpuUs || i == k_ownBytes) continue;
+    if ((kFieldTable[i].part & newer) == 0 || i == k_threadCpuUs || i == k_ownBytes) continue;
     state->numbers[i] = numbers[i];
   }
   // Another list is watched since: what was read belongs to the old one.
   if ((parts & kQuick) != 0 && generation == state->paths_generation) state->texts = std::move(texts);
 }
 
+// Waits for a request or for the next beat, and returns the parts to run; 0 when the reader is being closed. Beats that
+// were missed, by a long pass or a stopped process, are left out.
+uint32_t NextParts(State* state, uint64_t* beat_ns) {
+  Lock lock(state);
+  while (state->requested == 0 && !state->closing) {
+    const uint64_t now_ns = uv_hrtime();
+    if (state->interval_ns == 0) {
+      uv_cond_wait(&state->wake, &state->lock);
+    } else if (now_ns < *beat_ns) {
+      uv_cond_timedwait(&state->wake, &state->lock, *beat_ns - now_ns);
+    } else {
+      *beat_ns = std::max(*beat_ns, now_ns - state->interval_ns) + state->interval_ns;
+      return state->running = std::exchange(state->planned, 0) | kQuick;
+    }
+  }
+  return state->running = state->closing ? 0 : std::exchange(state->requested, 0);
+}
+
 void Loop(void* data) {
   State* state = static_cast<State*>(data);
   Workspace workspace;
+  uint64_t beat_ns = uv_hrtime() + state->interval_ns;
   for (;;) {
-    uint32_t parts = 0;
-    {
-      Lock lock(state);
-      while (state->requested == 0 && !state->closing) uv_cond_wait(&state->wake, &state->lock);
-      if (state->closing) return;
-      parts = std::exchange(state->requested, 0);
-    }
+    const uint32_t parts = NextParts(state, &beat_ns);
+    if (parts == 0) return;
+    KeepReserve();
     if (workspace.ok()) RunAndPublish(state, parts, SecondWalk::kAfterQuickOne, workspace, state->stop);
     {
       Lock lock(state);
       if (state->closing) return;
+      state->running = 0;
       state->numbers[k_threadCpuUs] = ThreadCpuUs();
       state->numbers[k_ownBytes] = static_cast<double>(workspace.committed_bytes());
     }
@@ -148,7 +182,7 @@ void Loop(void* data) {
 
 }  // namespace
 
-bool OpenReader(const void* owner, PassCallback on_pass, void* data) {
+bool OpenReader(const void* owner, PassCallback on_pass, void* data, uint64_t interval_ms) {
   State* state = Get();
   if (state == nullptr) return false;
   {
@@ -157,10 +191,13 @@ bool OpenReader(const void* owner, PassCallback on_pass, void* data) {
     state->owner = owner;
     state->closing = false;
     state->requested = 0;
+    state->planned = 0;
+    state->running = 0;
   }
   state->stop.store(false);
   state->on_pass = on_pass;
   state->on_pass_data = data;
+  state->interval_ns = interval_ms * 1'000'000;
   uv_thread_options_t options{};
   options.flags = UV_THREAD_HAS_STACK_SIZE;
   options.stack_size = kStackBytes;
@@ -172,6 +209,8 @@ bool OpenReader(const void* owner, PassCallback on_pass, void* data) {
   if (failed != 0) {
     Lock lock(state);
     state->owner = nullptr;
+  } else {
+    HoldReserve(true);
   }
   return failed == 0;
 }
@@ -187,6 +226,7 @@ bool CloseReader(const void* owner) {
     uv_cond_signal(&state->wake);
   }
   uv_thread_join(&state->thread);
+  HoldReserve(false);
   Lock lock(state);
   state->owner = nullptr;
   return true;
@@ -198,6 +238,14 @@ void RequestPass(uint32_t parts) {
   Lock lock(state);
   state->requested |= parts & kAllParts;
   uv_cond_signal(&state->wake);
+}
+
+void PlanPasses(uint32_t parts) {
+  State* state = Get();
+  if (state == nullptr) return;
+  Lock lock(state);
+  const bool unseen = ((state->running | state->requested) & ~kQuick) != 0;
+  if (!unseen) state->planned = parts & kAllParts;
 }
 
 void RunNow(uint32_t parts) {

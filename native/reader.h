@@ -21,13 +21,18 @@ namespace extmem {
 using PassCallback = void (*)(void* data);
 
 // Starts the thread; `owner` is whoever may close it. `on_pass(data)` is called on the reader's thread after each
-// requested pass. False: it already runs, for another owner or for this one, or no thread could be started.
-bool OpenReader(const void* owner, PassCallback on_pass, void* data);
+// pass. With an interval, a pass over the planned parts and the quick one begins by itself every so often; 0: on
+// request only. False: it already runs, for another owner or for this one, or no thread could be started.
+bool OpenReader(const void* owner, PassCallback on_pass, void* data, uint64_t interval_ms);
 // Stops and joins the thread when `owner` opened it; a pass over smaps ends at its next read. True: it was ours.
 bool CloseReader(const void* owner);
 
 // Wakes the reader. Requests that come while a pass runs are joined into the next one.
 void RequestPass(uint32_t parts);
+// What the next pass that begins by itself runs. What its parts cost has to be looked at before they run again: a later
+// pass is quick unless planned anew, and a plan that comes while costly parts run or are requested is dropped. Wakes
+// nobody.
+void PlanPasses(uint32_t parts);
 void RunNow(uint32_t parts);
 
 void CopyNumbers(double* into);  // kFieldCount doubles

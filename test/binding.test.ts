@@ -38,7 +38,10 @@ t.test('a part fills its fields and no others', (t) => {
   const quick = pass(binding, binding.parts.quick);
   t.ok(quick.rssBytes > 0);
   t.ok(quick.threads > 1);
-  t.equal(quick.fdFiles + quick.fdSockets + quick.fdPipes + quick.fdOther, quick.fdCount);
+  t.ok(Number.isNaN(quick.fdCount));
+  const fds = pass(binding, binding.parts.descriptors);
+  t.ok(fds.fdCount >= 3);
+  t.equal(fds.fdFiles + fds.fdSockets + fds.fdPipes + fds.fdOther, fds.fdCount);
   t.ok(Number.isNaN(quick.ledgerRssBytes));
   t.ok(Number.isNaN(quick.mallocInUseBytes));
   const ledger = pass(binding, binding.parts.ledger);

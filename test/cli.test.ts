@@ -139,6 +139,17 @@ test('top: bad input', async (t) => {
   t.match(piped.stdout, /pid 11: RSS/);
 });
 
+test('a line without an end is skipped, not held', async (t) => {
+  const path = join(directory(t), 'long.ndjson');
+  writeFileSync(path, `${'x'.repeat(40_000_003)}\n${recorded(11, 0, 3_000_017)}\n${'y'.repeat(20_000_003)}`);
+  for (const command of ['top', 'check']) {
+    const { stdout, stderr } = await cli([command, path]);
+    t.equal(stderr, '');
+    t.match(stdout, /pid 11/);
+    t.match(stdout, /\n2 lines were not of extmem, or cut off\.\n/);
+  }
+});
+
 test('top: a closed pipe is no error', async (t) => {
   const file = join(directory(t), 'out.ndjson');
   writeFileSync(file, Array.from({ length: 5000 }, (_, seq) => recorded(11, seq, 3_000_017)).join('\n'));

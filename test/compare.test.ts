@@ -23,7 +23,7 @@ test('without a ledger, and with unknown counters, there are no guesses', async 
   const before = { ...sampleWith({}), ledger: null, malloc: null };
   const after = {
     ...sampleWith({ malloc: 9_000_011 }),
-    process: { threads: null, workers: null, fdCount: null, fds: null, timers: 0, resources: {} },
+    process: { threads: null, workers: null, fdCount: null, fdsAgeMs: null, fds: null, timers: 0, resources: {} },
   };
   const result = compare(before, after);
   t.same(result.changes, []);

@@ -90,3 +90,33 @@ test('no /proc: numbers of the kernel are unknown, not zero', {
   t.ok((sample.malloc?.inUseBytes ?? 0) > 1e6, 'the allocator needs no /proc');
   t.ok(sample.v8.heapUsedBytes > 1e6);
 });
+
+test('no descriptor left: the kernel still tells, by the one that was held in reserve', async (t) => {
+  const exhausted = `
+    const { openSync } = require('node:fs');
+    const session = require(${JSON.stringify(root)}).start({ interval: 20, destination: 'none' });
+    const opened = [];
+    try { for (;;) opened.push(openSync('/dev/null')) } catch (error) { if (error.code !== 'EMFILE') throw error }
+    const asked = session.sample();
+    session.once('sample', (sample) => {
+      session.stop();
+      const still = (() => { try { openSync('/dev/null'); return true } catch { return false } })();
+      console.log(JSON.stringify({ opened: opened.length, asked, sample, still }));
+      clearInterval(hold);
+    });
+    const hold = setInterval(() => {}, 1000);`;
+  for (const node of nodes) {
+    const ended = await run('sh', ['-c', 'ulimit -n 97 && exec "$0" -e "$1"', node.path, exhausted]);
+    t.equal(ended.code, 0, ended.stderr);
+    const { opened, asked, sample, still } = JSON.parse(ended.stdout) as Record<'asked' | 'sample', Sample> & {
+      opened: number;
+      still: boolean;
+    };
+    for (const each of [asked, sample]) {
+      t.ok((each.process.fdCount ?? 0) > opened, `Node ${node.major}: ${each.process.fdCount} of ${opened} opened`);
+      t.ok((each.rssBytes ?? 0) > 1e7);
+      t.ok((each.ledger?.rssBytes ?? 0) > 1e7);
+    }
+    t.ok(still, 'after stop() the reserve is the program’s');
+  }
+});

@@ -3,7 +3,7 @@ import { test } from 'tap';
 import { isGrowing, mayGrow, median, type Trend, theilSenSlope, trendOf } from '../lib/growth.js';
 import { wobble } from './services.js';
 
-const thresholds = { alpha: 0.003, floor: 4, ratio: 0.02, clean: 0, tail: 0.7 };
+const thresholds = { alpha: 0.003, floor: 4, ratio: 0.02, clean: 0, end: 0.3, tail: 0.7 };
 const times = (n: number) => Float64Array.from({ length: n }, (_, i) => 1000 * i);
 const series = (n: number, value: (i: number) => number) => Float64Array.from({ length: n }, (_, i) => value(i));
 

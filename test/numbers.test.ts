@@ -4,7 +4,13 @@ import { numberAt, type Row, readRow, type Sources } from '../lib/numbers.js';
 import { sampleWith } from './samples.js';
 
 const MiB = 2 ** 20;
-const unseen = (): Sources => ({ ledgerMs: -1 / 0, mallocMs: -1 / 0, gcMs: -1 / 0 });
+const unseen = (): Sources => ({
+  rowMs: Number.NaN,
+  ledgerMs: -1 / 0,
+  mallocMs: -1 / 0,
+  gcMs: -1 / 0,
+  gcIsYoung: false,
+});
 
 interface Counters {
   readonly malloc: number;
@@ -63,7 +69,14 @@ test('a collection is one point, however often it is told of', async (t) => {
   const collected = (ageMs: number) => ({ ...sample, v8: { ...sample.v8, afterMajorGc: { heapUsedBytes: 7, ageMs } } });
   t.equal(readRow(10_000, collected(100), sources).oldHeapAfterGc, 7);
   t.ok(Number.isNaN(readRow(10_200, collected(300), sources).oldHeapAfterGc));
-  t.equal(readRow(10_400, collected(50), sources).oldHeapAfterGc, 7);
+  t.ok(
+    Number.isNaN(readRow(10_400, collected(50), sources).oldHeapAfterGc),
+    'too young: what it freed may not be gone',
+  );
+  t.equal(readRow(10_600, collected(250), sources).oldHeapAfterGc, 7);
+  t.ok(Number.isNaN(readRow(10_800, collected(410), sources).oldHeapAfterGc), 'the same, 40 ms late on a busy machine');
+  t.ok(Number.isNaN(readRow(11_000, collected(20), sources).oldHeapAfterGc));
+  t.equal(readRow(11_200, collected(30), sources).oldHeapAfterGc, 7, 'collections that never rest count all the same');
 });
 
 test('unknown, wrapped and absurd values are unknown', async (t) => {

@@ -68,6 +68,7 @@ export function sampleWith(leaves: Partial<LeafBytes>): Sample {
       threads: 7,
       workers: 0,
       fdCount: 20,
+      fdsAgeMs: 0,
       fds: { files: 2, sockets: 1, pipes: 9, other: 8 },
       timers: 1,
       resources: { Timeout: 1 },

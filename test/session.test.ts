@@ -168,6 +168,33 @@ test('a worker joins: its heap stands on the lines of the process, and leaves wi
   t.same(after?.isolates, []);
 });
 
+test('an isolate that joined takes the place of the owner that ends', async (t) => {
+  const { lines, stdout, code } = await program(
+    `const { Worker } = require('node:worker_threads');
+     const owner = new Worker(\`
+       const extmem = require(${JSON.stringify(root)});
+       extmem.start({ interval: 20 }).once('sample', () => require('node:worker_threads').parentPort.postMessage(1));
+       setInterval(() => {}, 1000);
+     \`, { eval: true });
+     owner.once('message', async () => {
+       const session = extmem.start({ interval: 20 });
+       let joined = false;
+       try { session.sample() } catch { joined = true }
+       await owner.terminate();
+       session.once('sample', (sample) => {
+         console.log(joined, sample.ledger.rssBytes > 0, typeof sample.native?.liveBytes);
+         session.stop();
+       });
+       setTimeout(() => {}, 1e6).unref();
+       const hold = setInterval(() => session.listenerCount('sample') === 0 && clearInterval(hold), 5);
+     });`,
+  );
+  t.equal(code, 0);
+  t.match(stdout, /^true true /, 'it had joined, and writes complete lines now');
+  t.equal(lines.filter((line) => line.record.kind === 'start').length, 2, 'each owner says how it is configured');
+  t.equal(lines.at(-1)?.record.kind, 'stop');
+});
+
 test('ESM and CommonJS share the session', async (t) => {
   const { stdout } = await program(
     `const session = extmem.start({ destination: 'none' });

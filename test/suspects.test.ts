@@ -45,6 +45,53 @@ test('at most ten, however many sites there are', async (t) => {
   t.equal(suspects.rank('native').length, 10);
 });
 
+test('one line through two modules is two suspects', async (t) => {
+  const suspects = new Suspects();
+  const handle = { ...site('open', 20, 1), module: 'node' };
+  suspects.push(0, { sites: [site('open', 100, 1), handle] });
+  t.match(suspects.rank('native'), [{ liveBytes: 100 }, { liveBytes: 20, module: 'node' }]);
+});
+
+test('a profiler that starts anew has forgotten: what it saw before is not compared', async (t) => {
+  const heapSite = (name: string, liveBytes: number, observedMs: number) => ({
+    ...site(name, liveBytes, 1, 'js-heap'),
+    observedMs,
+  });
+  const suspects = new Suspects();
+  suspects.push(0, { sites: [heapSite('leak', 5000, 60_000), heapSite('pool', 10, 60_000)] });
+  suspects.push(hourMs, { sites: [heapSite('leak', 100, 1000), heapSite('pool', 20, 1000)] });
+  suspects.push(2 * hourMs, { sites: [heapSite('leak', 900, hourMs + 1000), heapSite('pool', 20, hourMs + 1000)] });
+  t.match(suspects.rank('js-heap'), [{ site: 'leak', growthBytesPerHour: 800 }, { site: 'pool' }]);
+});
+
+const growing = (name: string, held: number) => ({
+  className: 'ReadStream',
+  site: name,
+  frames: [{ function: name, file: '/app/a.js', line: 3, column: 1 }],
+  module: null,
+  held,
+  lost: 2,
+  bufferedBytes: 64,
+  perHour: 720,
+});
+
+test('streams that grow are suspects, the newest list that is not empty', async (t) => {
+  const suspects = new Suspects();
+  const broken = [null, { ...growing('x', 1), frames: [null] }, { ...growing('y', 1), site: 3 }];
+  suspects.push(0, { streams: { suspects: [growing('old', 1)] } });
+  suspects.push(1, {
+    streams: { suspects: [growing('open', 40), ...broken, { ...growing('odd', -1), perHour: 'x' }] },
+  });
+  suspects.push(2, { streams: { suspects: [] } });
+  suspects.push(3, { streams: null });
+  t.match(suspects.rank('streams'), [
+    { site: 'open', count: 42, liveBytes: 64, countPerHour: 720, growthBytesPerHour: null, errorBytesPerHour: null },
+    { site: 'odd', count: 2, countPerHour: 0 },
+  ]);
+  suspects.clear();
+  t.strictSame(suspects.rank('streams'), []);
+});
+
 const node = (id: number, functionName: string, url: string, selfSize: number, children: object[] = []) => ({
   id,
   selfSize,

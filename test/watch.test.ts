@@ -82,9 +82,7 @@ for (const node of nodes) {
     }>(node, ['-e', suspected]);
     const heap = events.find(({ id, state }) => id === 'js-heap' && state === 'found');
     // V8's profiler sees physical frames: a function that was inlined counts as its caller.
-    t.ok(heap, 'found');
-    // On a busy machine the verdict can come before a second reading of the sites: then there is no suspect yet.
-    if (heap?.site) t.match(heap.site, /^(keepRow|\(anonymous\)) \(\[eval\]:/);
+    t.match(heap?.site, /^(keepRow|\(anonymous\)) \(\[eval\]:/);
     t.strictSame(
       published,
       events.map(({ id }) => id),

@@ -1,12 +1,9 @@
 /** `extmem check FILE`: was there a leak? Judges a recording as it was judged live; made for scripts and for CI. */
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
-import { ExtmemError, messageOf } from '../errors.js';
-import { parseLine } from '../recording.js';
 import { Replay, type Run } from '../replay.js';
 import { formatSpan } from '../sentences.js';
 import type { Verdict } from '../verdicts.js';
 import type { Command, ExitCode } from './command.js';
+import { readRecording, recordingPath } from './input.js';
 
 const exitFound = 1;
 const exitInconclusive = 3;
@@ -48,47 +45,15 @@ function print(run: Run): void {
     console.log('  The lines of the recording say otherwise: lines are missing, or another version wrote it.');
 }
 
-async function replay(path: string): Promise<{ readonly runs: readonly Run[]; readonly otherLines: number }> {
-  const replayed = new Replay();
-  let otherLines = 0;
-  const input = path === '-' ? process.stdin : createReadStream(path);
-  try {
-    const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
-    // readline swallows the error of its input.
-    const failed = new Promise<never>((_, reject) => input.once('error', reject));
-    const reading = (async () => {
-      for await (const line of lines) {
-        const parsed = parseLine(line);
-        if (parsed !== null) replayed.push(parsed);
-        else if (line.trim() !== '') otherLines++;
-      }
-    })();
-    await Promise.race([reading, failed]);
-  } catch (error) {
-    throw new ExtmemError(
-      'ERR_EXTMEM_INPUT',
-      `Expected a readable recording, received "${messageOf(error)}"; give the file that --destination named.`,
-    );
-  }
-  return { runs: replayed.end(), otherLines };
-}
-
 async function run(args: readonly string[]): Promise<ExitCode> {
   const json = args.includes('--json');
-  const [path, ...rest] = args.filter((argument) => argument !== '--json');
-  if (path === undefined || rest.length > 0 || (path.startsWith('-') && path !== '-')) {
-    throw new ExtmemError(
-      'ERR_EXTMEM_USAGE',
-      `Expected one recording, received ${path === undefined ? 'nothing' : JSON.stringify([path, ...rest].join(' '))}; call \`extmem check FILE.ndjson\`, or \`-\` for standard input.`,
-    );
-  }
-  const { runs, otherLines } = await replay(path);
-  if (runs.length === 0) {
-    throw new ExtmemError(
-      'ERR_EXTMEM_INPUT',
-      `Expected sample lines of extmem in ${path}, received ${otherLines} other lines; record with \`extmem run --destination FILE app.js\`.`,
-    );
-  }
+  const path = recordingPath(
+    'check',
+    args.filter((argument) => argument !== '--json'),
+  );
+  const replayed = new Replay();
+  const otherLines = await readRecording(path, (line) => replayed.push(line));
+  const runs = replayed.end();
   const code = exitCodeOf(runs);
   if (json) {
     const processes = runs.map((each) => ({ ...each, agreesWithLines: agrees(each) }));

@@ -52,13 +52,24 @@ export class History {
    * @param weight the streams that one counted stream stands for. A rise of one or two counted ones may be chance.
    */
   grows(harmless: boolean, weight = 1): boolean {
-    const full = this.#values.length;
-    if (harmless) return this.#length === full && this.#rises(full, 6, weight);
-    if (this.#length < Math.min(minSamples, full)) return false;
-    return this.#rises(Math.min(this.#length, recentSamples), 3, weight) || this.#rises(this.#length, 3, weight);
+    const chance = (first: number) =>
+      Math.max(weight > 1 ? minCounted * weight : 0, minSigmas * Math.sqrt(first * weight));
+    if (harmless) return this.#length === this.#values.length && this.#rises(this.#length, 6, chance);
+    return this.#risesInThirds(chance);
   }
 
-  #rises(count: number, parts: number, weight: number): boolean {
+  /** For a counter, whose past says nothing of how much it may rise by chance. */
+  keepsCounting(): boolean {
+    return this.#risesInThirds(() => 0);
+  }
+
+  #risesInThirds(chance: (first: number) => number): boolean {
+    if (this.#length < Math.min(minSamples, this.#values.length)) return false;
+    return this.#rises(Math.min(this.#length, recentSamples), 3, chance) || this.#rises(this.#length, 3, chance);
+  }
+
+  /** @param chance the rise that is still to be expected by chance, from the number at the beginning. */
+  #rises(count: number, parts: number, chance: (first: number) => number): boolean {
     const minima: number[] = [];
     for (let part = 0; part < parts; part++) {
       minima.push(this.#minimum(count, Math.floor((part * count) / parts), Math.floor(((part + 1) * count) / parts)));
@@ -68,10 +79,9 @@ export class History {
     const last = minima[parts - 1] as number;
     const half = (parts - 1) >> 1;
     const middle = minima[half] as number;
-    const needed = Math.max(minRise, weight > 1 ? minCounted * weight : 0, minSigmas * Math.sqrt(first * weight));
     const earlier = (middle - first) / half;
     const later = (last - middle) / (parts - 1 - half);
-    return last - first >= needed && later >= minPersistence * earlier;
+    return last - first >= Math.max(minRise, chance(first)) && later >= minPersistence * earlier;
   }
 
   /** Rise per sample over what is remembered of the recent past. */

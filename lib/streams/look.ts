@@ -2,7 +2,7 @@
  * What one stream is doing, read from its flags. Nothing is called that belongs to the program: only properties that
  * Node's own classes define are read, and no listener is added.
  */
-import { IncomingMessage, OutgoingMessage } from 'node:http';
+import { ClientRequest, IncomingMessage, OutgoingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { Stream } from 'node:stream';
 
@@ -15,7 +15,7 @@ export type StreamState =
   | 'ended, not closed'
   | 'errored, not closed'
   | 'destroyed, not closed'
-  /** A request of fetch whose response was not received to its end: nobody reads or cancels the body. */
+  /** Of a request: nobody reads or cancels the body of its response, which keeps the connection. */
   | 'response not read to its end'
   /** Being read, and nothing is there: the peer is silent. Pools, brokers and idle keep-alive sockets look like this. */
   | 'waiting';
@@ -43,14 +43,17 @@ interface Handle {
   readonly constructor?: { readonly name?: string };
 }
 
-/** The fields of Node's ReadableState and of readable-stream 2 to 4; a field that a version lacks is undefined. */
-interface ReadState {
+/** The fields of Node's states and of readable-stream 2 to 4; a field that a version lacks is undefined. */
+interface State {
   readonly destroyed?: boolean;
   readonly closed?: boolean;
   readonly emitClose?: boolean;
   readonly errored?: unknown;
   readonly objectMode: boolean;
   readonly length: number;
+}
+
+interface ReadState extends State {
   readonly flowing: boolean | null;
   readonly ended: boolean;
   readonly endEmitted: boolean;
@@ -61,13 +64,7 @@ interface ReadState {
   readonly awaitDrainWriters?: unknown;
 }
 
-interface WriteState {
-  readonly destroyed?: boolean;
-  readonly closed?: boolean;
-  readonly emitClose?: boolean;
-  readonly errored?: unknown;
-  readonly objectMode: boolean;
-  readonly length: number;
+interface WriteState extends State {
   readonly needDrain: boolean;
   readonly ending: boolean;
   readonly finished: boolean;
@@ -101,6 +98,10 @@ interface OutgoingLike {
   readonly socket?: SocketLike | null;
 }
 
+interface ClientRequestLike extends OutgoingLike {
+  readonly res?: { readonly _readableState: ReadState } | null;
+}
+
 interface LegacyLike {
   readonly destroyed?: boolean;
   readonly closed?: boolean;
@@ -117,7 +118,7 @@ function hasState(object: object): boolean {
   return hasOwn.call(object, '_readableState') || hasOwn.call(object, '_writableState');
 }
 
-function isClosed(state: ReadState | WriteState): boolean {
+function isClosed(state: State): boolean {
   // Userland versions have no `closed`; with `emitClose: false` nobody waits for a close.
   return state.destroyed === true && (state.closed !== false || state.emitClose === false);
 }
@@ -182,10 +183,11 @@ function lookAtSocket(socket: SocketLike, look: Look): void {
   look.progress += socket.bytesRead * 17 + socket.bytesWritten * 19;
 }
 
-/** zlib, which wraps a handle that does not keep it alive. */
+/** zlib, which wraps a handle that does not keep it alive. `gzipSync()` and such close it without destroying the stream. */
 function lookAtZlib(stream: SocketLike, look: Look): void {
   lookAtStream(stream, look);
-  if (stream._handle != null) takeHandle(stream._handle, look);
+  if (stream._handle == null) look.settled = true;
+  else takeHandle(stream._handle, look);
 }
 
 function lookAtFile(stream: FileStreamLike, look: Look): void {
@@ -201,8 +203,10 @@ function lookAtItsSocket(socket: SocketLike | null | undefined, look: Look): voi
   look.progress += socket.bytesRead * 17 + socket.bytesWritten * 19;
 }
 
-function lookAtIncoming(message: IncomingMessage, look: Look): void {
+function lookAtIncoming(message: IncomingMessage & { readonly upgrade?: boolean | null }, look: Look): void {
   lookAtStream(message as unknown as StreamLike, look);
+  // It has no body, and the socket is no longer its own.
+  if (message.upgrade === true) look.settled = true;
   lookAtItsSocket(message.socket as unknown as SocketLike, look);
 }
 
@@ -213,6 +217,21 @@ function lookAtOutgoing(message: OutgoingLike, look: Look): void {
   look.bufferedBytes = message.writableLength ?? 0;
   look.progress = look.bufferedBytes;
   lookAtItsSocket(message.socket, look);
+}
+
+/** A request that we send. Node destroys it when its response was read to the end; it knows the line, the response not. */
+function lookAtClientRequest(request: ClientRequestLike, look: Look): void {
+  lookAtOutgoing(request, look);
+  look.settled = request.destroyed;
+  if (request.res == null) {
+    if (request.writableEnded) look.state = 'waiting';
+    return;
+  }
+  const read = request.res._readableState;
+  const state = readSide(read);
+  look.state = state === 'never read' || state === 'paused' ? 'response not read to its end' : state;
+  look.bufferedBytes += read.length;
+  look.progress += read.length * 7 + (read.flowing === true ? 2 : 0);
 }
 
 /** Stream subclasses from before state objects: http2's compatibility responses, `through`. */
@@ -234,6 +253,7 @@ export const fileHandleKind = lookAtFileHandle as Kind;
 
 /** How to read the objects of this class, judged by the first one. `null`: not a stream. */
 export function kindOf(object: object): Kind | null {
+  if (object instanceof ClientRequest) return lookAtClientRequest as Kind;
   if (object instanceof OutgoingMessage) return lookAtOutgoing as Kind;
   if (hasState(object)) {
     if (object instanceof Socket) return socketKind;

@@ -8,9 +8,8 @@
  * Looks are spread over pulses of a second; a sample only folds the numbers that the looks left behind.
  */
 import { fileOf } from './descriptor.js';
-import { History } from './history.js';
 import type { Kind, Look, StreamState } from './look.js';
-import type { Site } from './site.js';
+import type { Row } from './row.js';
 
 /** About 250 B each. */
 const maxTracked = 20_000;
@@ -18,6 +17,8 @@ const maxLost = 1000;
 /** Looks a pulse spends on streams that were there before: all of them within ten pulses, and at least this many. */
 const minLooks = 500;
 const verifiedPerPulse = 64;
+/** Looks that have to find a lost file open. One alone may see a descriptor that was closed and opened again. */
+const confirmations = 2;
 /** Of a stream that is dropped with more than this buffered, the flags are not kept: the buffer hangs on them. */
 const maxPinnedLength = 64 * 1024;
 /**
@@ -26,63 +27,12 @@ const maxPinnedLength = 64 * 1024;
  */
 const provingCollections = 2;
 
-/** All streams of one class from one site. */
-export class Row {
-  readonly className: string;
-  readonly site: Site;
-  /** Made when the first stream is held: most lines never need one. */
-  history: History | null = null;
-  /** Estimates: one tracked stream stands for `weight` created ones. */
-  created = 0;
-  createdVariance = 0;
-  /** Filled in by `fold`. */
-  open = 0;
-  openVariance = 0;
-  idle = 0;
-  held = 0;
-  heldTracked = 0;
-  harmless = 0;
-  bufferedBytes = 0;
-  descriptors = 0;
-  oldestMs = 0;
-  readonly states = new Map<StreamState, number>();
-  readonly handles = new Map<string, number>();
-  /** Collected without being destroyed, and the descriptor is still open. */
-  lost = 0;
-  /** Collected before it had ended or was destroyed. Its memory is free again. */
-  dropped = 0;
-  growing = false;
-
-  constructor(className: string, site: Site) {
-    this.className = className;
-    this.site = site;
-  }
-
-  /** Takes the fold of one sample into the history. */
-  remember(window: number): void {
-    const count = this.held + this.lost;
-    if (count === 0) {
-      this.history = null;
-      this.growing = false;
-      return;
-    }
-    this.history ??= new History(window);
-    this.history.push(count);
-    const weight = this.heldTracked === 0 ? 1 : this.held / this.heldTracked;
-    this.growing = this.history.grows(this.isHarmless, weight);
-  }
-
-  /** Whether most of the held ones only wait for a silent peer. */
-  get isHarmless(): boolean {
-    return this.harmless * 2 > this.held + this.lost;
-  }
-
-  clear(): void {
-    this.open = this.openVariance = this.idle = this.held = this.heldTracked = this.harmless = 0;
-    this.bufferedBytes = this.descriptors = this.oldestMs = this.lost = 0;
-    this.states.clear();
-    this.handles.clear();
-  }
+/** What the open streams of a row are doing, in numbers of streams. */
+export interface Details {
+  readonly states: Map<StreamState, number>;
+  readonly handles: Map<string, number>;
+  descriptors: number;
+  oldestMs: number;
 }
 
 /** Times are in tenths of a second since the session began: small integers take no memory of their own. */
@@ -138,7 +88,7 @@ interface Lost {
   readonly row: Row;
   readonly fd: number;
   readonly file: string;
-  /** Looks that found the file still open. One alone may see a descriptor that was closed and opened again. */
+  /** Looks that found the file still open. */
   confirmed: number;
 }
 
@@ -161,8 +111,14 @@ export class Population {
   #lost: Lost[] = [];
   #epoch = 0;
   #canary = new WeakRef({});
+  /** Whether a fold would find other numbers than the last one. */
+  #changed = false;
+  /** When the next stream becomes idle, if nobody uses it. */
+  #nextIdleAt = Number.POSITIVE_INFINITY;
   /** Streams that were not tracked because the table was full. */
   overflowed = 0;
+  /** As of the last fold: idle streams on which no two major collections have decided yet. */
+  unproven = 0;
 
   /** @param idleAfter tenths of a second without any change until a stream counts as idle. */
   constructor(idleAfter: number) {
@@ -191,7 +147,9 @@ export class Population {
    */
   lookAtYoung(now: number): boolean {
     const young = this.#young;
+    if (young.length === 0) return false;
     this.#young = [];
+    this.#changed = true;
     for (const tracked of young) {
       const object = tracked.ref.deref();
       if (object === undefined || !this.#stillOpen(tracked, object, now)) continue;
@@ -210,6 +168,7 @@ export class Population {
     this.lookAtYoung(now);
     const all = this.#tracked;
     let looks = Math.min(all.length, Math.max(minLooks, Math.ceil(all.length / 10)));
+    const gone: Tracked[] = [];
     if (this.#cursor >= all.length) this.#cursor = 0;
     while (looks-- > 0 && all.length > 0) {
       if (this.#cursor >= all.length) this.#cursor = 0;
@@ -223,10 +182,13 @@ export class Population {
         this.#cursor++;
         continue;
       }
-      if (object === undefined) this.#collected(tracked);
+      if (object === undefined) gone.push(tracked);
       all[this.#cursor] = all.at(-1) as Tracked;
       all.pop();
+      this.#changed = true;
     }
+    gone.sort((a, b) => a.born - b.born);
+    for (const tracked of gone) this.#collected(tracked);
     this.#verifyLost();
   }
 
@@ -261,7 +223,10 @@ export class Population {
       tracked.state = look.state;
       tracked.usedAt = now;
       tracked.proven = false;
-    } else if (this.#epoch - tracked.lookedEpoch >= provingCollections) tracked.proven = true;
+      this.#changed = true;
+    } else if (!tracked.proven && this.#epoch - tracked.lookedEpoch >= provingCollections) {
+      tracked.proven = this.#changed = true;
+    }
     tracked.lookedAt = now;
     tracked.lookedEpoch = this.#epoch;
     tracked.bufferedBytes = look.bufferedBytes;
@@ -273,10 +238,12 @@ export class Population {
   }
 
   /** Without flags the last look may be stale: then only an open descriptor proves that it was never destroyed. */
-  #collected({ row, fd, file, weight, readState }: Tracked): void {
+  #collected({ row, born, fd, file, handle, rooted, weight, readState }: Tracked): void {
     if (readState !== null) {
       if (readState.destroyed === true) return;
       if (!readState.endEmitted) row.dropped += weight;
+      // A closed handle would be gone from its stream: this one was left to the collector.
+      if (handle !== null && !rooted) row.leaveUnclosed(weight, Math.floor(born / this.#idleAfter));
     }
     if (file === null || this.#lost.length >= maxLost || fileOf(fd) !== file) return;
     this.#lost.push({ row, fd, file, confirmed: 0 });
@@ -288,38 +255,59 @@ export class Population {
     const owned = new Set<number>();
     for (const { fd } of this.#tracked) owned.add(fd);
     for (const lost of due) {
-      if (owned.has(lost.fd) || fileOf(lost.fd) !== lost.file) continue;
+      const isOpen = !owned.has(lost.fd) && fileOf(lost.fd) === lost.file;
+      if (isOpen) this.#lost.push(lost);
+      if (isOpen && lost.confirmed >= confirmations) continue;
       lost.confirmed++;
-      this.#lost.push(lost);
+      this.#changed = true;
     }
   }
 
-  /** Adds what is known now to the rows, which the caller has cleared. */
-  fold(now: number): { unproven: number } {
-    let unproven = 0;
-    for (const tracked of this.#tracked) {
-      const { row, weight, state } = tracked;
-      row.open += weight;
-      row.openVariance += weight * (weight - 1);
-      row.bufferedBytes += tracked.bufferedBytes * weight;
-      row.states.set(state, (row.states.get(state) ?? 0) + weight);
-      if (tracked.fd >= 0) row.descriptors += weight;
-      if (tracked.handle !== null) row.handles.set(tracked.handle, (row.handles.get(tracked.handle) ?? 0) + weight);
-      row.oldestMs = Math.max(row.oldestMs, (now - tracked.born) * 100);
-      if (now - tracked.usedAt < this.#idleAfter) continue;
-      row.idle += weight;
-      if (!tracked.rooted && !tracked.proven) {
-        unproven += weight;
-        continue;
-      }
-      row.held += weight;
-      row.heldTracked++;
-      if (state === 'waiting') row.harmless += weight;
-    }
+  /** Brings the numbers of all rows up to date. Returns whether any had to be: while nothing happens, none. */
+  fold(rows: readonly Row[], now: number): boolean {
+    if (!this.#changed && now < this.#nextIdleAt) return false;
+    this.#changed = false;
+    this.#nextIdleAt = Number.POSITIVE_INFINITY;
+    this.unproven = 0;
+    for (const row of rows) row.clear();
+    for (const tracked of this.#tracked) this.#addTo(tracked.row, tracked, now);
     for (const { row, confirmed } of this.#lost) {
-      if (confirmed >= 2) row.lost++;
+      if (confirmed >= confirmations) row.lost++;
     }
-    return { unproven };
+    return true;
+  }
+
+  #addTo(row: Row, { weight, usedAt, rooted, proven, state, bufferedBytes }: Tracked, now: number): void {
+    row.open += weight;
+    row.openVariance += weight * (weight - 1);
+    row.bufferedBytes += bufferedBytes * weight;
+    const idleAt = usedAt + this.#idleAfter;
+    if (now < idleAt) {
+      this.#nextIdleAt = Math.min(this.#nextIdleAt, idleAt);
+      return;
+    }
+    row.idle += weight;
+    if (!rooted && !proven) {
+      this.unproven += weight;
+      return;
+    }
+    row.held += weight;
+    row.heldTracked++;
+    if (state === 'waiting') row.harmless += weight;
+  }
+
+  /** For those rows that have open streams. */
+  details(now: number): Map<Row, Details> {
+    const all = new Map<Row, Details>();
+    for (const { row, weight, state, fd, handle, born } of this.#tracked) {
+      const details = all.get(row) ?? { states: new Map(), handles: new Map(), descriptors: 0, oldestMs: 0 };
+      all.set(row, details);
+      details.states.set(state, (details.states.get(state) ?? 0) + weight);
+      if (handle !== null) details.handles.set(handle, (details.handles.get(handle) ?? 0) + weight);
+      if (fd >= 0) details.descriptors += weight;
+      details.oldestMs = Math.max(details.oldestMs, (now - born) * 100);
+    }
+    return all;
   }
 
   forget(): void {

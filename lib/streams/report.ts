@@ -1,6 +1,7 @@
 /** What is said of streams: in a sample, in a report, and as one line for a person. */
 import type { StreamState } from './look.js';
-import type { Row } from './population.js';
+import type { Details } from './population.js';
+import type { Row } from './row.js';
 import type { StreamFrame } from './site.js';
 import type { ListenerWarning } from './warnings.js';
 
@@ -26,12 +27,14 @@ export interface StreamSite {
   readonly lost: number;
   /** Collected before it had ended or was destroyed: careless, but its memory is free again. */
   readonly dropped: number;
+  /** Collected without being closed: memory outside the heap, of zlib, that only the garbage collector released. */
+  readonly unclosed: number;
   readonly bufferedBytes: number;
   readonly descriptors: number;
   readonly oldestMs: number;
   readonly states: Readonly<Partial<Record<StreamState, number>>>;
   readonly handles: Readonly<Record<string, number>>;
-  /** `held` and `lost` keep rising, without slowing down. */
+  /** `held` and `lost` keep rising, or `unclosed` does, without slowing down. */
   readonly growing: boolean;
   readonly perHour: number;
   readonly sentence: string;
@@ -56,7 +59,7 @@ export interface StreamsSample {
   readonly tracked: number;
   /** Streams and sites that did not fit into the tables. Above 0, the figures are lower bounds. */
   readonly overflowed: number;
-  /** Sites whose forgotten streams keep rising, the fastest first, at most 10. */
+  /** Sites whose forgotten streams keep rising, at most 10: first those that hold them, the fastest first. */
   readonly suspects: readonly StreamSite[];
 }
 
@@ -70,6 +73,11 @@ export interface StreamsReport extends Omit<StreamsSample, 'suspects'> {
 }
 
 const z95 = 1.96;
+
+/** Half the width of a 95 % interval. */
+export function errorOf(variance: number): number {
+  return Math.round(z95 * Math.sqrt(variance));
+}
 
 function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
@@ -85,51 +93,60 @@ function bytes(count: number): string {
   return count < 10_000_000 ? `${Math.round(count / 1000)} KB` : `${Math.round(count / 1e6)} MB`;
 }
 
+const nothingOpen: Details = { states: new Map(), handles: new Map(), descriptors: 0, oldestMs: 0 };
+
 /** One line that a person understands. */
-function sentenceOf(row: Row): string {
+function sentenceOf(row: Row, { states, handles, descriptors, oldestMs }: Details): string {
   const created = row.site.ofProgram ? `created at ${row.site.site}` : row.site.site;
   const estimated = row.createdVariance > 0 ? 'about ' : '';
   const parts: string[] = [];
   if (row.open > 0) {
-    const states = [...row.states].sort(([, a], [, b]) => b - a).map(([state, count]) => `${count} ${state}`);
-    const details = [`oldest ${duration(row.oldestMs)}`];
+    const listed = [...states].sort(([, a], [, b]) => b - a).map(([state, count]) => `${count} ${state}`);
+    const details = [`oldest ${duration(oldestMs)}`];
     if (row.bufferedBytes > 0) details.unshift(`${bytes(row.bufferedBytes)} buffered`);
-    if (row.descriptors > 0) details.push(`${plural(row.descriptors, 'open descriptor')}`);
-    for (const [handle, count] of row.handles) details.push(plural(count, `${handle} handle`));
-    parts.push(`${estimated}${row.open} ${row.className} not closed: ${states.join(', ')} (${details.join(', ')})`);
+    if (descriptors > 0) details.push(plural(descriptors, 'open descriptor'));
+    for (const [handle, count] of handles) details.push(plural(count, `${handle} handle`));
+    parts.push(`${estimated}${row.open} ${row.className} not closed: ${listed.join(', ')} (${details.join(', ')})`);
   }
   if (row.lost > 0) {
     const files = row.lost === 1 ? 'its file is' : 'their files are';
     parts.push(`${row.lost} ${row.className} collected without being destroyed, ${files} still open`);
   }
-  const dropped = row.dropped - row.lost;
-  if (dropped > 0) parts.push(`${dropped} ${row.className} dropped before they ended, and collected`);
+  if (row.unclosed > 0) {
+    const whose = row.unclosed === 1 ? 'its' : 'their';
+    parts.push(
+      `${estimated}${row.unclosed} ${row.className} never closed, ${whose} memory outside the heap was left to the garbage collector`,
+    );
+  }
+  const dropped = row.dropped - row.lost - row.unclosed;
+  if (dropped > 0) parts.push(`${estimated}${dropped} ${row.className} dropped before they ended, and collected`);
   if (parts.length === 0) parts.push(`${estimated}${row.created} ${row.className}, none left open`);
   return `${parts.join('; ')}; ${created}`;
 }
 
-export function describeRow(row: Row, intervalMs: number): StreamSite {
-  const perSample = row.history?.slope() ?? 0;
+/** @param details of its open streams, if it has some. */
+export function describeRow(row: Row, details: Details = nothingOpen, intervalMs: number): StreamSite {
   return {
     className: row.className,
     site: row.site.site,
     frames: row.site.frames,
     module: row.site.module,
     created: row.created,
-    createdError: Math.round(z95 * Math.sqrt(row.createdVariance)),
+    createdError: errorOf(row.createdVariance),
     open: row.open,
-    openError: Math.round(z95 * Math.sqrt(row.openVariance)),
+    openError: errorOf(row.openVariance),
     idle: row.idle,
     held: row.held,
     lost: row.lost,
     dropped: row.dropped,
+    unclosed: row.unclosed,
     bufferedBytes: row.bufferedBytes,
-    descriptors: row.descriptors + row.lost,
-    oldestMs: row.oldestMs,
-    states: Object.fromEntries(row.states),
-    handles: Object.fromEntries(row.handles),
-    growing: row.growing,
-    perHour: Math.round((perSample * 3_600_000) / intervalMs),
-    sentence: sentenceOf(row),
+    descriptors: details.descriptors + row.lost,
+    oldestMs: details.oldestMs,
+    states: Object.fromEntries(details.states),
+    handles: Object.fromEntries(details.handles),
+    growing: row.leaks || row.litters,
+    perHour: Math.round((row.perSample * 3_600_000) / intervalMs),
+    sentence: sentenceOf(row, details),
   };
 }

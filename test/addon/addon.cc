@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -125,10 +127,9 @@ napi_value FreeScattered(napi_env env, napi_callback_info info) {
 napi_value FreeButLast(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   std::vector<void*>& blocks = Hoarded();
-  for (size_t i = 0; i + arguments.Size(0) < blocks.size(); ++i) {
-    free(blocks[i]);
-    blocks[i] = nullptr;
-  }
+  const size_t doomed = blocks.size() - std::min(blocks.size(), arguments.Size(0));
+  for (size_t i = 0; i < doomed; ++i) free(blocks[i]);
+  blocks.erase(blocks.begin(), blocks.begin() + static_cast<std::ptrdiff_t>(doomed));
   return nullptr;
 }
 
@@ -154,6 +155,18 @@ napi_value ChurnThreads(napi_env env, napi_callback_info info) {
   }
   for (std::thread& thread : threads) thread.join();
   pthread_barrier_destroy(&all_allocated);
+  return nullptr;
+}
+
+// parkThreads(count): threads that live and do nothing, as those of a client library that is never closed. A detached
+// thread ends with the process.
+napi_value ParkThreads(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  for (size_t i = 0; i < arguments.Size(0); ++i) {
+    std::thread([] {
+      for (;;) pause();
+    }).detach();
+  }
   return nullptr;
 }
 
@@ -248,6 +261,7 @@ constexpr struct {
     {"freeScattered", FreeScattered},
     {"freeButLast", FreeButLast},
     {"churnThreads", ChurnThreads},
+    {"parkThreads", ParkThreads},
     {"mapAnonymous", MapAnonymous},
     {"mapFile", MapFile},
     {"splitMappings", SplitMappings},

@@ -60,14 +60,14 @@ void APassOnThisThreadNeedsNoReader() {
 void DescriptorsAreCountedByKind() {
   double before[kFieldCount];
   double after[kFieldCount];
-  extmem::RunNow(extmem::kQuick);
+  extmem::RunNow(extmem::kDescriptors);
   extmem::CopyNumbers(before);
   int open_now = 0;
   for (int fd = 0; fd < 4096; fd++) open_now += fcntl(fd, F_GETFD) >= 0;
   CHECK_EQUAL(before[extmem::k_fdCount], static_cast<double>(open_now));  // the one that counts is not counted
   int ends[2];
   CHECK_EQUAL(pipe(ends), 0);
-  extmem::RunNow(extmem::kQuick);
+  extmem::RunNow(extmem::kDescriptors);
   extmem::CopyNumbers(after);
   CHECK_EQUAL(after[extmem::k_fdPipes], before[extmem::k_fdPipes] + 2);
   CHECK_EQUAL(after[extmem::k_fdCount], before[extmem::k_fdCount] + 2);
@@ -77,9 +77,9 @@ void DescriptorsAreCountedByKind() {
 
 void OneOwnerAtATime() {
   const int first = 1, second = 2;
-  CHECK(extmem::OpenReader(&first, CountPass, nullptr));
-  CHECK(!extmem::OpenReader(&second, CountPass, nullptr));
-  CHECK(!extmem::OpenReader(&first, CountPass, nullptr));
+  CHECK(extmem::OpenReader(&first, CountPass, nullptr, 0));
+  CHECK(!extmem::OpenReader(&second, CountPass, nullptr, 0));
+  CHECK(!extmem::OpenReader(&first, CountPass, nullptr, 0));
   CHECK(!extmem::CloseReader(&second));
   const int before = g_passes.load();
   extmem::RequestPass(extmem::kAllParts);
@@ -90,8 +90,19 @@ void OneOwnerAtATime() {
   CHECK(numbers[extmem::k_threadCpuUs] > 0);
   CHECK(extmem::CloseReader(&first));
   CHECK(!extmem::CloseReader(&first));
-  CHECK(extmem::OpenReader(&second, CountPass, nullptr));
+  CHECK(extmem::OpenReader(&second, CountPass, nullptr, 0));
   CHECK(extmem::CloseReader(&second));
+}
+
+void PassesBeginByThemselves() {
+  const int owner = 1;
+  CHECK(extmem::OpenReader(&owner, CountPass, nullptr, 1));
+  extmem::PlanPasses(extmem::kLedger);
+  for (int i = 0; i < 2; i++) WaitForPass(g_passes.load());  // the first may have begun before the plan
+  double numbers[kFieldCount];
+  extmem::CopyNumbers(numbers);
+  CHECK_EQUAL(LeafSum(numbers), numbers[extmem::k_ledgerRssBytes]);
+  CHECK(extmem::CloseReader(&owner));
 }
 
 void WatchedFilesFollowTheirList() {
@@ -110,7 +121,7 @@ void OpenAndCloseAThousandTimesWithPassesUnderWay() {
   const int owner = 1;
   int opened = 0;
   for (int i = 0; i < 1000; i++) {
-    opened += extmem::OpenReader(&owner, CountPass, nullptr);
+    opened += extmem::OpenReader(&owner, CountPass, nullptr, 0);
     extmem::RequestPass(i % 2 == 0 ? extmem::kAllParts : extmem::kQuick);
     extmem::CloseReader(&owner);
   }
@@ -119,7 +130,7 @@ void OpenAndCloseAThousandTimesWithPassesUnderWay() {
 
 void ManyThreadsReadAndRun() {
   const int owner = 1;
-  CHECK(extmem::OpenReader(&owner, CountPass, nullptr));
+  CHECK(extmem::OpenReader(&owner, CountPass, nullptr, 0));
   std::atomic<bool> stop{false};
   std::thread churn([&] {  // mappings come and go while they are being looked at
     while (!stop.load()) {
@@ -160,7 +171,7 @@ void ManyThreadsReadAndRun() {
 // The child has no reader thread, and may have been born while a lock was held.
 void ForkedChildrenAreLeftAlone() {
   const int owner = 1;
-  CHECK(extmem::OpenReader(&owner, CountPass, nullptr));
+  CHECK(extmem::OpenReader(&owner, CountPass, nullptr, 0));
   int clean = 0;
   for (int i = 0; i < 50; i++) {
     extmem::RequestPass(extmem::kAllParts);
@@ -199,7 +210,7 @@ void SignalsAreBlockedOnTheReader() {
     g_passes++;
   };
   const int passes = g_passes.load();
-  CHECK(extmem::OpenReader(&owner, look, nullptr));
+  CHECK(extmem::OpenReader(&owner, look, nullptr, 0));
   extmem::RequestPass(extmem::kQuick);
   WaitForPass(passes);
   CHECK(extmem::CloseReader(&owner));
@@ -216,6 +227,7 @@ int main() {
   APassOnThisThreadNeedsNoReader();
   DescriptorsAreCountedByKind();
   OneOwnerAtATime();
+  PassesBeginByThemselves();
   WatchedFilesFollowTheirList();
   OpenAndCloseAThousandTimesWithPassesUnderWay();
   ManyThreadsReadAndRun();

@@ -34,6 +34,10 @@ const eventServer = listening(
     response.on('close', () => clearInterval(timer));
   }),
 );
+const upgradeServer = listening(http.createServer());
+upgradeServer.on('upgrade', (_, socket) => {
+  quiet(socket).end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
+});
 const echoServer = listening(net.createServer((socket) => quiet(socket).on('data', (data) => socket.write(data))));
 const agent = new http.Agent({ keepAlive: true, maxSockets: 20 });
 const busyLog = fs.createWriteStream(path.join(folder, 'busy.log'), { flags: 'a' });
@@ -93,6 +97,28 @@ module.exports = {
     if (turn % 10 === 0) childProcess.exec('echo hi', () => {});
   },
   dropPassThrough: () => new PassThrough().write('x'),
+  endAndDropGzip: () => zlib.createGzip().resume().end('hello'),
+  closeGzip() {
+    const gzip = zlib.createGzip();
+    gzip.write('hello');
+    gzip.close();
+  },
+  /** Each makes a stream of its own, which Node closes or leaves without a handle. */
+  compressAtOnce() {
+    zlib.gzipSync('hello');
+    zlib.gzip('hello', () => {});
+    zlib.gunzip('hello', () => {});
+  },
+  /** Careless, but it happened once. */
+  dropGzipOnce(turn) {
+    for (let i = 0; turn === 40 && i < 30; i++) zlib.createGzip().write('hello');
+  },
+  requestsThatSwitchProtocols() {
+    const headers = { Connection: 'Upgrade', Upgrade: 'x' };
+    quiet(http.get({ port: portOf(upgradeServer), agent: false, headers })).on('upgrade', (_, socket) =>
+      socket.destroy(),
+    );
+  },
   /** Grows by a connection every 300 ms for half of the run, and is full then. */
   slowPool(turn) {
     if (turn > 0 && turn % 3 === 0 && pool.length < 20) connect(pool);

@@ -5,7 +5,8 @@ const { EventEmitter } = require('node:events');
 const { Duplex, PassThrough, Readable, Writable } = require('node:stream');
 const { setTimeout: wait } = require('node:timers/promises');
 const { StreamTracker } = require('../../dist/streams.js');
-const { Population, Row } = require('../../dist/streams/population.js');
+const { Population } = require('../../dist/streams/population.js');
+const { Row } = require('../../dist/streams/row.js');
 
 const refs = [];
 const make = [

@@ -1,0 +1,86 @@
+/**
+ * One class of streams, and which of its streams are tracked: in quiet classes all, in busy ones a random part, so that
+ * one tracked stream stands for `every` others.
+ */
+import { fileHandleKind, fileKind, type Kind } from './look.js';
+import type { Row } from './row.js';
+import type { Site } from './site.js';
+
+/** Tracked streams of one class in a pulse, while all of them end well. */
+const trackedPerPulse = 10;
+/**
+ * … of a class that makes more than `busy` in a pulse. A WeakRef keeps its stream in memory until the next major
+ * collection, and a stack interrupts optimized code: together they cost a busy service 100 µs, not the 20 they take.
+ */
+const trackedOfBusy = 5;
+const busy = 200;
+/** … and once some of a class are held: a slow leak among many healthy ones needs a closer look. */
+const suspectedPerPulse = 50;
+/** Files have to be known one by one, because a descriptor that is left open is told apart by who else uses it. */
+const filesPerPulse = 500;
+
+let random = 0x2545f491;
+
+/** A random gap with the mean `every`: a fixed one would always meet the same of two lines that take turns. */
+function gap(every: number): number {
+  if (every === 1) return 1;
+  random ^= random << 13;
+  random ^= random >>> 17;
+  random ^= random << 5;
+  return 1 + ((random >>> 0) % (2 * every - 1));
+}
+
+export class StreamClass {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly rows = new Map<Site, Row>();
+  created = 0;
+  #createdInPulse = 0;
+  #trackedInPulse = 0;
+  #perPulse: number;
+  #every = 1;
+  /** Creations until the next one is tracked. */
+  #countdown = 1;
+
+  constructor(name: string, kind: Kind) {
+    this.name = name;
+    this.kind = kind;
+    this.#perPulse = this.#budget();
+  }
+
+  /** Counts a creation. Returns whether that one is to be tracked; `weigh()` has to follow then. */
+  count(): boolean {
+    this.created++;
+    this.#createdInPulse++;
+    return --this.#countdown <= 0;
+  }
+
+  /** How many creations the tracked one stands for. */
+  weigh(): number {
+    const weight = this.#every;
+    // Bursts are bounded within the pulse too: each time that the budget is used up, every second one is left out.
+    if (++this.#trackedInPulse % this.#perPulse === 0) this.#every *= 2;
+    this.#countdown = gap(this.#every);
+    return weight;
+  }
+
+  /** Adapts to how busy the class was. */
+  pulse(): void {
+    if (this.#createdInPulse === 0 && this.#every === 1) return;
+    this.#perPulse = this.#budget();
+    // Not at once down to what a quiet second asks for, or each burst of a busy class would begin tracked in full.
+    const every = Math.max(1, Math.ceil(this.#createdInPulse / this.#perPulse), this.#every >> 1);
+    if (every < this.#every && this.#countdown > every) this.#countdown = gap(every);
+    this.#every = every;
+    this.#createdInPulse = this.#trackedInPulse = 0;
+  }
+
+  /** By what the tracked streams came to. */
+  #budget(): number {
+    if (this.kind === fileKind || this.kind === fileHandleKind) return filesPerPulse;
+    for (const row of this.rows.values()) {
+      if (row.held > row.harmless) return suspectedPerPulse;
+    }
+    return this.#createdInPulse > busy ? trackedOfBusy : trackedPerPulse;
+  }
+}
