@@ -4,7 +4,9 @@ import t from 'tap';
 import { root, run } from './plain.js';
 
 t.test('C++ unit tests pass under ASan, UBSan and TSan', { timeout: 600_000 }, async (t) => {
-  const ended = await run(process.execPath, [join(root, 'scripts', 'test-native.mjs')]);
+  const ended = await run(process.execPath, [join(root, 'scripts', 'test-native.mjs')], {
+    slowestMs: 590_000,
+  });
   const lines = ended.stdout.split('\n').filter((line) => /^(not )?ok /.test(line));
   for (const line of lines) t.match(line, /^ok .*: \d+ passed, 0 failed$/);
   t.equal(lines.length, 11, 'eight programs under ASan and UBSan, three of them under TSan');

@@ -26,6 +26,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Text for stdin; without it stdin is empty. */
   readonly input?: string;
+  /** Of a child that may take longer than a test program: a compiler. */
+  readonly slowestMs?: number;
   /** Called once with the running child, when it has written its first byte to stdout. */
   readonly onOutput?: (child: ChildProcess) => void;
 }
@@ -67,7 +69,7 @@ export function run(command: string, args: readonly string[], options: RunOption
       stderr += text;
     });
     // A child that hangs fails its own test, with what it had printed, instead of the whole file.
-    const timer = setTimeout(() => child.kill('SIGKILL'), slowestChildMs);
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.slowestMs ?? slowestChildMs);
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearTimeout(timer);

@@ -10,6 +10,7 @@
     { "target_name": "stripped", "sources": ["leak.cc"], "ldflags": ["-s"] },
     { "target_name": "leak", "sources": ["leak.cc"] },
     { "target_name": "wrapper", "sources": ["wrapper.cc"] },
+    { "target_name": "stack_sample", "sources": ["stack_sample.cc"], "cflags_cc": ["-fno-omit-frame-pointer"] },
     { "target_name": "pairs", "sources": ["pairs.cc"], "cflags_cc": ["-O2"] },
     {
       "target_name": "reloaded", "type": "shared_library", "product_prefix": "", "product_extension": "so",
