@@ -6,13 +6,14 @@ import { fileHandleKind, fileKind, type Kind } from './look.js';
 import type { Row } from './row.js';
 import type { Site } from './site.js';
 
-/** Tracked streams of one class in a pulse, while all of them end well. */
-const trackedPerPulse = 10;
 /**
- * … of a class that makes more than `busy` in a pulse. A WeakRef keeps its stream in memory until the next major
- * collection, and a stack interrupts optimized code: together they cost a busy service 100 µs, not the 20 they take.
+ * Tracked streams of one class in a pulse, while all of them end well. A WeakRef keeps its stream in memory until the
+ * next major collection, and a stack interrupts optimized code: together they cost a busy service 100 µs, not the 20
+ * they take.
  */
-const trackedOfBusy = 5;
+const trackedPerPulse = 10;
+/** … of a class that makes more than `busy` in a pulse, and that Node alone creates: it has no line to be named. */
+const trackedOfNode = 5;
 const busy = 200;
 /** … and once some of a class are held: a slow leak among many healthy ones needs a closer look. */
 const suspectedPerPulse = 50;
@@ -78,9 +79,11 @@ export class StreamClass {
   /** By what the tracked streams came to. */
   #budget(): number {
     if (this.kind === fileKind || this.kind === fileHandleKind) return filesPerPulse;
+    let namesLines = false;
     for (const row of this.rows.values()) {
       if (row.held > row.harmless) return suspectedPerPulse;
+      namesLines ||= row.site.ofProgram;
     }
-    return this.#createdInPulse > busy ? trackedOfBusy : trackedPerPulse;
+    return this.#createdInPulse > busy && !namesLines ? trackedOfNode : trackedPerPulse;
   }
 }
