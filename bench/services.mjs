@@ -2,17 +2,22 @@
 // which sample, and whom they suspect. Prints the table of docs/verdicts.md; --write puts it there.
 //
 //   npm run build && npm run build:addon && node bench/services.mjs [--nodes 20,22,24,26] [--only REGEXP] [--runs 1]
-//     [--parallel 4] [--recordings DIR] [--results FILE] [--write]
+//     [--parallel 4] [--recordings DIR] [--replay] [--results FILE] [--write]
 //
 // Each service runs for 22 s (leaky) or 40 s (healthy) at 200 ms a sample; `--parallel` of them at a time. A run that
 // served less than half of its requests says nothing of the service, only of the machine: it is put aside, counted, and
 // repeated. Results are added to the file of --results, and the table is of all that stand there: so it can be made in
-// parts.
+// parts. With --replay, the recordings in DIR are judged anew and nothing is run: as live, by the same functions.
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { replaceTable } from './table.mjs';
+
+const require = createRequire(import.meta.url);
+const { Judge } = require('../dist/judge.js');
+const { parseLine } = require('../dist/recording.js');
 
 const { values: args } = parseArgs({
   options: {
@@ -21,6 +26,7 @@ const { values: args } = parseArgs({
     runs: { type: 'string', default: '1' },
     parallel: { type: 'string', default: '4' },
     recordings: { type: 'string' },
+    replay: { type: 'boolean', default: false },
     results: { type: 'string' },
     write: { type: 'boolean', default: false },
   },
@@ -41,6 +47,27 @@ for (let run = 1; run <= Number(args.runs); run++) {
       if (new RegExp(`^(${args.only})`).test(name) && nodes.includes(major)) jobs.push({ name, major, run });
     }
   }
+}
+
+/** Judges the last session in the recording of a run. */
+function replayService({ name, major, run }) {
+  const path = join(args.recordings, `${name}.${major}.${run}.ndjson`);
+  if (!existsSync(path)) return null;
+  const lines = readFileSync(path, 'utf8').split('\n').map(parseLine).filter(Boolean);
+  const records = lines.slice(lines.findLastIndex(({ record }) => record.kind === 'start'));
+  const judge = new Judge({ window: 120, confirmations: 3 });
+  const found = [];
+  let samples = 0;
+  let served = 0;
+  for (const { timeMs, record } of records.filter(({ record }) => record.kind === 'sample')) {
+    served += record.load?.requests ?? 0;
+    samples++;
+    for (const { id, state, suspects } of judge.push(timeMs, record).verdicts) {
+      found.push({ id, state, at: samples, suspects: suspects.slice(0, 2).map(({ site }) => site) });
+    }
+  }
+  const states = Object.fromEntries(judge.verdicts().map(({ id, state, reason }) => [id, `${state}: ${reason}`]));
+  return { name, major, run, found, states, samples, served };
 }
 
 function runService({ name, major, run }) {
@@ -90,10 +117,11 @@ const outcomes = results.filter(Boolean).map((line) => JSON.parse(line));
 let repeated = 0;
 async function work() {
   for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-    const outcome = await runService(job);
+    const outcome = args.replay ? replayService(job) : await runService(job);
+    if (outcome === null) continue;
     const { samples, served } = outcome;
     const attempt = (job.attempt ?? 1) + 1;
-    if (served / samples < leastServed && attempt <= mostAttempts) {
+    if (!args.replay && served / samples < leastServed && attempt <= mostAttempts) {
       repeated++;
       jobs.push({ ...job, attempt });
       continue;

@@ -88,8 +88,8 @@ export class Judge {
   /** The JS heap is suspected of growth, so that its sites are worth sampling. Not before the first evaluation. */
   get suspectsJsHeap(): boolean {
     if (!this.#short.evaluated) return false;
-    const { rss, usedHeap, oldHeap, oldHeapAfterGc } = this.#short.tracks;
-    if (usedHeap.suspected || oldHeap.suspected || oldHeapAfterGc.suspected) return true;
+    const { rss, usedHeap, oldHeap, oldHeapAfterGc, contexts } = this.#short.tracks;
+    if ([usedHeap, oldHeap, oldHeapAfterGc, contexts].some((track) => track.suspected)) return true;
     if (this.#states['js-heap'] === 'found' || this.#states.contexts === 'found') return true;
     return rss.suspected && (this.#short.shares()['js-heap'] ?? 0) >= suspiciousShare;
   }

@@ -39,7 +39,7 @@ export type TrackedMetric = 'rss' | OwnMetric | CountMetric;
 const countRules = rules.filter((rule) => rule.kind === 'count');
 const ownMetrics: readonly OwnMetric[] = rules.flatMap((rule) => (rule.kind === 'class' ? [...rule.own] : []));
 
-/** Series that are tested on one tick: what may cost 0.3 ms of the main thread. */
+/** Series tested on one tick: 0.3 ms of the main thread. */
 const countsPerTick = 3;
 const classesPerTick = 2;
 
@@ -75,7 +75,7 @@ const leastRows = 51;
  * Counters of the allocator and what survives major collections have so little noise that few points will do: ledger
  * passes are rarer than samples in large processes, and collections rarer still.
  */
-const leastOwnPoints = 10;
+const leastOwnPoints = 8;
 
 /**
  * Where nothing but RSS is known to rise, one more pass has to be seen: a class that rises with it is a second witness,
@@ -222,11 +222,11 @@ export class Scope {
     const lastMs = after.times[points - 1] as number;
     const { times, values } = this.window.series(name, rows);
     const earlier = values.subarray(0, times.findLastIndex((time) => time < lastMs) + 1);
-    const before = earlier.at(-1);
-    if (before === undefined) return 'unknown';
-    const last = after.values[points - 1] as number;
+    if (earlier.length === 0) return 'unknown';
+    // The row before the point may have been taken after the collection already.
+    const before = earlier.subarray(-3).reduce((highest, value) => Math.max(highest, value));
+    const [afterFirst, last] = [after.values[0] as number, after.values[points - 1] as number];
     const floor = rssThresholds.floor / 2;
-    const afterFirst = after.values[0] as number;
     // Of one collection, or of several that followed each other too closely, what had grown before the first counts.
     const first =
       points === 1 || before - afterFirst < floor

@@ -8,7 +8,7 @@
  */
 
 import type { Binding } from './binding.js';
-import type { Frame } from './suspects.js';
+import type { Site as AnySite, Frame } from './suspects.js';
 
 /** One row of `profileTotals()`. */
 export interface StackTotals {
@@ -43,21 +43,11 @@ export interface StackFrame {
   readonly offset: number;
 }
 
-/** What one place in the source holds. */
-export interface Site {
+/** What one place in the source holds outside the JS heap; `frames` are of the stack that holds most of it. */
+export interface Site extends AnySite {
   readonly heap: 'native';
-  /** `thumbnail (src/img.js:42:11)`: the innermost function that is not node's own, or else the native one. */
-  readonly site: string;
-  /** The module that allocated: an addon or library; `node` for the executable. */
-  readonly module: string | null;
-  /** The stack that holds most of it, outermost last. */
-  readonly frames: readonly Frame[];
-  readonly liveBytes: number;
-  /** 95 % interval. */
+  /** 95 % interval; `errorBytes` is half of its width. */
   readonly liveBytesRange: readonly [low: number, high: number];
-  /** Half of its width. */
-  readonly errorBytes: number;
-  readonly count: number;
   readonly allocatedBytes: number;
   readonly freedBytes: number;
   /** Change of `liveBytes` since the previous look; `null` at the first. */

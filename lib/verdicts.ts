@@ -157,6 +157,7 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: Thre
   if (threads === 'grow' && rule.underThreads) return inconclusive('under-threads');
   // They come first, so what they may explain waits for them.
   if (threads === 'may grow' && rule.underThreads && !stays) return inconclusive('confirming', rss);
+  if (rule.metric === 'js-heap' && !byItself && !holdsObjects(scope)) return clear('garbage');
   const owned = ownedMetrics[rule.metric];
   if (owned !== undefined && !(rule.metric === 'js-heap' && scope.tracks.oldHeapAfterGc.found)) {
     const answer = scope.survivors(owned);
@@ -167,6 +168,19 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: Thre
     }
   }
   return found(byItself && own !== null ? own : rss);
+}
+
+/** The part of the growth of V8's pages that its objects have to account for. */
+const objectsRatio = 0.5;
+
+/** Pages that V8 holds ready, or that are half empty, are no objects. */
+function holdsObjects(scope: Scope): boolean {
+  const pages = scope.trend('js-heap', knownPoints)?.rise ?? 0;
+  const objects = (['oldHeapAfterGc', 'oldHeap', 'usedHeap'] as const).map(
+    (metric) => scope.trend(metric, knownPoints)?.rise,
+  );
+  // An old recording may not tell.
+  return objects.every((rise) => rise === undefined) || objects.some((rise) => (rise ?? 0) >= objectsRatio * pages);
 }
 
 /** The counters of classes that the garbage collector frees. */
@@ -191,7 +205,7 @@ function isUnseenByV8(metric: RssClass, scope: Scope): boolean {
  * the allocator keeps levels off as a rule, and takes in one step what a collection frees, so it has to pass a test and
  * to reach 8 MiB and a tenth of RSS.
  */
-function rises(metric: Metric, scope: Scope): boolean {
+function rises(metric: RssClass, scope: Scope): boolean {
   const trend = scope.trend(metric, knownPoints);
   if (trend === null || trend.low <= 0 || !isSustained(trend)) return false;
   if (metric !== 'retained') return true;
@@ -262,8 +276,7 @@ function isDivided({ shares, scope, isKnown }: Facts): boolean {
   if (!isKnown('files')) return true;
   const rss = scope.trend('rss');
   if (rss === null || rss.rise < Math.max(mixedFloor, mixedRatio * rss.level)) return false;
-  // Pages that V8 holds ready are no objects.
-  const holdsMore = (metric: RssClass) => metric !== 'js-heap' || rises('oldHeap', scope);
+  const holdsMore = (metric: RssClass) => metric !== 'js-heap' || holdsObjects(scope);
   const parts = classes
     .filter((metric) => metric !== 'files' && rises(metric, scope) && holdsMore(metric))
     .map((metric) => shares[metric] ?? 0);

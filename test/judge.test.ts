@@ -199,7 +199,7 @@ test('a leak under another is found too, with shares', async (t) => {
 
 test('a heap that grows under another leak is told by a few collections', async (t) => {
   // One in 12 samples, and too little else to see: the old generation swings by more than the leak.
-  const kept = (i: number) => 15 + 0.08 * i;
+  const kept = (i: number) => 15 + 0.05 * i;
   const { said } = judged({
     buffers: rising(0.6),
     jsHeap: (i) => kept(i) + 20 * ((i % 12) / 12),
@@ -256,6 +256,23 @@ test('suspects come from where the verdict looks', async (t) => {
   t.strictSame(named({ contexts: (i) => 1 + i / 10 }, 'contexts'), ['found', 'create']);
   t.strictSame(named({ retained: rising(0.4) }, 'retained'), ['found'], 'what was freed has no live site');
   t.strictSame(named({ timers: (i) => 3 + i }, 'timers'), ['found']);
+});
+
+test('what workers bring waits for them, however rarely one comes', async (t) => {
+  for (const [period, at] of [
+    [12, 93],
+    [14, 108],
+  ] as const) {
+    const workers = (i: number) => Math.floor((i + 3) / period);
+    const { said } = judged({
+      workers,
+      threads: (i) => 11 + workers(i),
+      fds: (i) => 20 + 3 * workers(i),
+      jsHeap: (i) => 20 + 3 * workers(i),
+      native: (i) => 5 + 2 * workers(i) + 0.3 * wobble(i),
+    });
+    t.strictSame(foundIn(said), [`workers @${at}`]);
+  }
 });
 
 test('a leak that stops is cleared', async (t) => {

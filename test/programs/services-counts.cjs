@@ -27,16 +27,7 @@ function bigFile() {
   return file;
 }
 
-const services = {
-  timers: () =>
-    function remindOften(i) {
-      if (i % 5 === 0) setInterval(() => i, 1e8);
-    },
-  contexts: () =>
-    function isolateTemplate(i) {
-      if (i % 20 === 0) keep(vm.createContext({ i }));
-    },
-
+const streaming = {
   fetchUnread: () => {
     const url = bodyServer(512 * KiB);
     return async function checkHealth(i) {
@@ -104,13 +95,6 @@ const services = {
   },
 
   // Healthy twins.
-  timersCleared: () => (i) => {
-    const timer = setInterval(() => i, 1e8);
-    setTimeout(() => clearInterval(timer), 200 + (i % 50));
-  },
-  contextsDropped: () => (i) => {
-    if (i % 20 === 0) vm.createContext({ i });
-  },
   fetchRead: () => {
     const url = bodyServer(64 * KiB);
     return async (i) => {
@@ -150,7 +134,24 @@ const services = {
   },
 };
 
-for (const [name, make] of Object.entries(services)) module.exports[name] = () => withTraffic(make());
+module.exports = {
+  timers: () =>
+    function remindOften(i) {
+      if (i % 5 === 0) setInterval(() => i, 1e8);
+    },
+  contexts: () =>
+    function isolateTemplate(i) {
+      if (i % 20 === 0) keep(vm.createContext({ i }));
+    },
+  timersCleared: () => (i) => {
+    const timer = setInterval(() => i, 1e8);
+    setTimeout(() => clearInterval(timer), 200 + (i % 50));
+  },
+  contextsDropped: () => (i) => {
+    if (i % 20 === 0) vm.createContext({ i });
+  },
+};
+for (const [name, make] of Object.entries(streaming)) module.exports[name] = () => withTraffic(make());
 
 function drop(_chunk, _encoding, done) {
   done();
