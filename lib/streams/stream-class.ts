@@ -12,8 +12,8 @@ import type { Site } from './site.js';
  * they take.
  */
 const trackedPerPulse = 10;
-/** … of a class that makes more than `busy` in a pulse, and that Node alone creates: it has no line to be named. */
-const trackedOfNode = 5;
+/** … of a class that makes more than `busy` in a pulse. */
+const trackedOfBusy = 5;
 const busy = 200;
 /** … and once some of a class are held: a slow leak among many healthy ones needs a closer look. */
 const suspectedPerPulse = 50;
@@ -79,11 +79,9 @@ export class StreamClass {
   /** By what the tracked streams came to. */
   #budget(): number {
     if (this.kind === fileKind || this.kind === fileHandleKind) return filesPerPulse;
-    let namesLines = false;
     for (const row of this.rows.values()) {
       if (row.held > row.harmless) return suspectedPerPulse;
-      namesLines ||= row.site.ofProgram;
     }
-    return this.#createdInPulse > busy && !namesLines ? trackedOfNode : trackedPerPulse;
+    return this.#createdInPulse > busy ? trackedOfBusy : trackedPerPulse;
   }
 }

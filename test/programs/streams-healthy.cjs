@@ -36,7 +36,7 @@ const eventServer = listening(
 );
 const upgradeServer = listening(http.createServer());
 upgradeServer.on('upgrade', (_, socket) => {
-  quiet(socket).end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
+  quiet(socket).resume().end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
 });
 const echoServer = listening(net.createServer((socket) => quiet(socket).on('data', (data) => socket.write(data))));
 const agent = new http.Agent({ keepAlive: true, maxSockets: 20 });
