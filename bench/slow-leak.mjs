@@ -1,9 +1,9 @@
 /**
  * How long until a leak of 1 in 1000 streams is said, in a class of which 2000 are created in a second: only a part of
- * such a class is tracked. Intervals of one second; major collections come from the garbage of the program itself.
+ * such a class is tracked. Intervals of three seconds; major collections come from the garbage of the program itself.
  *
- * `pool` is the healthy twin: as many are kept and read from, a connection pool that grows for a minute, half of the
- * window, and is full then. Nothing may be said of it.
+ * `pool` is the healthy twin: as many are kept and read from, a connection pool that grows for three minutes,
+ * half of the window, and is full then. Nothing may be said of it.
  *
  *   node --max-old-space-size=100 bench/slow-leak.mjs [leak|pool] [most seconds]
  */
@@ -15,9 +15,9 @@ const { StreamTracker } = createRequire(import.meta.url)('../dist/streams.js');
 const perSecond = 2000;
 const turnMs = 20;
 const isPool = process.argv[2] === 'pool';
-const mostSeconds = Number(process.argv[3] ?? (isPool ? 240 : 600));
-const poolSize = 120;
-const tracker = new StreamTracker({ intervalMs: 1000, window: 120 });
+const mostSeconds = Number(process.argv[3] ?? (isPool ? 500 : 900));
+const poolSize = 360;
+const tracker = new StreamTracker({ intervalMs: 3000, window: 120 });
 const kept = [];
 const litter = [];
 let created = 0;

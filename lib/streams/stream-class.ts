@@ -6,12 +6,13 @@ import { fileHandleKind, fileKind, type Kind } from './look.js';
 import type { Row } from './row.js';
 import type { Site } from './site.js';
 
-/** Tracked streams of one class in a pulse, while all of them end well. */
-const trackedPerPulse = 10;
 /**
- * … of a class that makes more than `busy` in a pulse. A WeakRef keeps its stream in memory until the next major
- * collection, and a stack interrupts optimized code: together they cost a busy service 100 µs, not the 20 they take.
+ * Tracked streams of one class in a pulse, while all of them end well. A WeakRef keeps its stream in memory until the
+ * next major collection, and a stack interrupts optimized code: together they cost a busy service 100 µs, not the 20
+ * they take.
  */
+const trackedPerPulse = 10;
+/** … of a class that makes more than `busy` in a pulse. */
 const trackedOfBusy = 5;
 const busy = 200;
 /** … and once some of a class are held: a slow leak among many healthy ones needs a closer look. */

@@ -36,7 +36,7 @@ const eventServer = listening(
 );
 const upgradeServer = listening(http.createServer());
 upgradeServer.on('upgrade', (_, socket) => {
-  quiet(socket).end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
+  quiet(socket).resume().end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
 });
 const echoServer = listening(net.createServer((socket) => quiet(socket).on('data', (data) => socket.write(data))));
 const agent = new http.Agent({ keepAlive: true, maxSockets: 20 });
@@ -97,14 +97,19 @@ module.exports = {
     if (turn % 10 === 0) childProcess.exec('echo hi', () => {});
   },
   dropPassThrough: () => new PassThrough().write('x'),
-  endAndDropGzip: () => zlib.createGzip().resume().end('hello'),
-  closeGzip() {
+  endAndDropGzip(turn) {
+    if (turn % 4 !== 3) return;
+    zlib.createGzip().resume().end('hello');
+  },
+  closeGzip(turn) {
+    if (turn % 4 !== 0) return;
     const gzip = zlib.createGzip();
     gzip.write('hello');
     gzip.close();
   },
   /** Each makes a stream of its own, which Node closes or leaves without a handle. */
-  compressAtOnce() {
+  compressAtOnce(turn) {
+    if (turn % 4 !== 1) return;
     zlib.gzipSync('hello');
     zlib.gzip('hello', () => {});
     zlib.gunzip('hello', () => {});
@@ -113,7 +118,8 @@ module.exports = {
   dropGzipOnce(turn) {
     for (let i = 0; turn === 40 && i < 30; i++) zlib.createGzip().write('hello');
   },
-  requestsThatSwitchProtocols() {
+  requestsThatSwitchProtocols(turn) {
+    if (turn % 4 !== 2) return;
     const headers = { Connection: 'Upgrade', Upgrade: 'x' };
     quiet(http.get({ port: portOf(upgradeServer), agent: false, headers })).on('upgrade', (_, socket) =>
       socket.destroy(),
