@@ -1,7 +1,7 @@
 // What interception costs: node bench/hook.mjs [--quick]
 //
 //   pair     a malloc+free pair that is not sampled, against none intercepted, in the same process, interleaved
-//   sample   one sample whose stack of about 35 frames was seen before
+//   sample   one sample whose stack of 35 frames was seen before
 //
 // Times are CPU times of the thread that allocates; medians of interleaved rounds; A/A is the same comparison of off
 // with off, which shows the noise. Needs `npm run build` and `node-gyp rebuild -C test/torture-addon`.
@@ -54,27 +54,31 @@ for (const threads of [1, 4]) {
   }
 }
 
-// A stack of about 35 frames: JavaScript of ours above node's own and native ones.
+// A stack of 35 frames, JavaScript of ours above node's own and native ones: asked for from a timer, as from a service.
+const wantedFrames = 35;
+const perSlice = 2000;
 function descend(depth, run) {
   return depth === 0 ? run() : descend(depth - 1, run);
 }
-let depthShown = 0;
-const perCapture = [];
-for (let i = 0; i < rounds; i++) {
-  descend(0, () => {
-    const count = 20_000;
-    depthShown = binding.profileStack(binding.profileCapture()).length;
-    const before = process.hrtime.bigint();
-    for (let k = 0; k < count; k++) binding.profileCapture();
-    perCapture.push(Number(process.hrtime.bigint() - before) / count);
-  });
-}
-const calls = [];
-for (let i = 0; i < rounds; i++) {
+const frameCount = () => binding.profileStack(binding.profileCapture()).length;
+const perCallUs = (call) => {
   const before = process.hrtime.bigint();
-  for (let k = 0; k < 20_000; k++) binding.declaredBytes();
-  calls.push(Number(process.hrtime.bigint() - before) / 20_000);
-}
-console.log(
-  `sample: ${depthShown} frames, ${(median(perCapture) / 1000).toFixed(2)} us, of which a bare call ${(median(calls) / 1000).toFixed(2)} us`,
-);
+  for (let k = 0; k < perSlice; k++) call();
+  return Number(process.hrtime.bigint() - before) / perSlice / 1000;
+};
+
+setImmediate(() => {
+  let depth = 0;
+  while (descend(depth, frameCount) < wantedFrames) depth++;
+  const captures = [];
+  const calls = [];
+  // Slices of some milliseconds: most of them are not interrupted.
+  for (let i = 0; i < rounds * 10; i++) {
+    captures.push(descend(depth, () => perCallUs(() => binding.profileCapture())));
+    calls.push(perCallUs(() => binding.declaredBytes()));
+  }
+  const shownUs = (values) => `median ${median(values).toFixed(2)}, fastest ${Math.min(...values).toFixed(2)}`;
+  console.log(
+    `sample of ${descend(depth, frameCount)} frames (us): ${shownUs(captures)}; of which a bare call: ${shownUs(calls)}`,
+  );
+});

@@ -1,75 +1,132 @@
-// CPU per request of an HTTP service with several streams and Buffers each, with the profiler off and on in turn:
-//   node bench/service.mjs [PAIRS]
-// Prints the median ratio on / off of interleaved slices, and the same of off / off, which shows the noise.
+// CPU per request of an HTTP service with several streams and Buffers each, with the profiler on and off in turn:
+//   node bench/service.mjs [SECONDS]     300 by default; meant for a quiet machine, tells how quiet it was
+//
+// The service is a process of its own, of which only the CPU time counts. Slices of 40 requests, each after a few to
+// settle, come in blocks of four, on-off-off-on or off-on-on-off, so that what drifts evenly drops out; every second
+// block is off in all four and shows the noise (A/A). Printed are the median ratio of the blocks and its 95 % interval
+// (bootstrap).
+import { fork } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createGzip } from 'node:zlib';
+import { quantile } from './trial.mjs';
 
-const require = createRequire(import.meta.url);
-const binding = require('../build/Release/extmem.node');
-const pairs = Number(process.argv[2] ?? 60);
-const requestsPerSlice = 150;
 const file = fileURLToPath(import.meta.url);
+const requestsPerSlice = 40;
+const requestsToSettle = 10;
+const slicesToWarmUp = 100;
 
-const server = createServer(async (incoming, response) => {
-  const chunks = [];
-  for await (const chunk of incoming) chunks.push(chunk);
-  const body = Buffer.concat([...chunks, Buffer.alloc(20_000, 1)]);
-  response.setHeader('x-length', body.length);
-  await pipeline(createReadStream(file), createGzip(), response);
-});
-await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-const { port } = server.address();
-const agent = new Agent({ keepAlive: true, maxSockets: 8 });
-
-const once = () =>
-  new Promise((resolve, reject) => {
-    const outgoing = request({ port, agent, method: 'POST', path: '/' }, (response) => {
-      response.resume().on('end', resolve);
-    });
-    outgoing.on('error', reject).end(Buffer.alloc(8000, 2));
+function serve() {
+  const binding = createRequire(import.meta.url)('../build/Release/extmem.node');
+  binding.profileRegister();
+  binding.profileLevel(2);
+  let on = false;
+  let startedUs = 0;
+  const cpuUs = () => {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  };
+  const commands = {
+    turn(wanted) {
+      if (wanted && !on) {
+        const status = binding.profileStart(512 * 1024, 0, 64, 0);
+        if (status !== 0) throw new Error(`Expected the allocator to be intercepted, received status ${status}`);
+      } else if (!wanted && on) binding.profileStop();
+      on = wanted;
+    },
+    begin() {
+      startedUs = cpuUs();
+    },
+    end: () => cpuUs() - startedUs,
+  };
+  process.on('message', ({ name, argument }) => process.send({ value: commands[name](argument) ?? null }));
+  const server = createServer(async (incoming, response) => {
+    const chunks = [];
+    for await (const chunk of incoming) chunks.push(chunk);
+    const body = Buffer.concat([...chunks, Buffer.alloc(20_000, 1)]);
+    response.setHeader('x-length', body.length);
+    await pipeline(createReadStream(file), createGzip(), response);
   });
-
-async function slice() {
-  const before = process.cpuUsage();
-  for (let i = 0; i < requestsPerSlice; i += 5) await Promise.all([once(), once(), once(), once(), once()]);
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / requestsPerSlice;
+  server.listen(0, '127.0.0.1', () => process.send({ value: server.address().port }));
 }
 
-async function sliceOn() {
-  const status = binding.profileStart(512 * 1024, 0, 64, 0);
-  if (status !== 0) throw new Error(`Expected the allocator to be intercepted, received status ${status}`);
-  const us = await slice();
-  binding.profileStop();
-  return us;
+function bootstrap(values) {
+  const medians = [];
+  for (let i = 0; i < 2000; i++) {
+    medians.push(
+      quantile(
+        values.map(() => values[Math.floor(Math.random() * values.length)]),
+        0.5,
+      ),
+    );
+  }
+  return [quantile(medians, 0.025), quantile(medians, 0.975)];
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
-binding.profileRegister();
-binding.profileLevel(2);
-// Until the compilers have come to rest.
-for (let i = 0; i < 60; i++) await slice();
-const ratios = [];
-const noise = [];
-const us = [];
-for (let i = 0; i < pairs; i++) {
-  // off on off: drift cancels out of the ratio, and the two offs give the noise.
-  const first = await slice();
-  const on = await sliceOn();
-  const second = await slice();
-  ratios.push(on / ((first + second) / 2));
-  noise.push(second / first);
-  us.push(first);
+async function measure(seconds) {
+  const child = fork(file, ['serve']);
+  const answer = () => new Promise((resolve) => child.once('message', ({ value }) => resolve(value)));
+  const ask = (name, argument) => {
+    const answered = answer();
+    child.send({ name, argument });
+    return answered;
+  };
+  const port = await answer();
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  const body = Buffer.alloc(8000, 2);
+  const once = () =>
+    new Promise((resolve, reject) => {
+      const outgoing = request({ port, agent, method: 'POST', path: '/' }, (response) => {
+        response.resume().on('end', resolve);
+      });
+      outgoing.on('error', reject).end(body);
+    });
+  const requests = async (count) => {
+    for (let i = 0; i < count; i += 5) await Promise.all([once(), once(), once(), once(), once()]);
+  };
+  const slice = async (on) => {
+    await ask('turn', on);
+    await requests(requestsToSettle);
+    await ask('begin');
+    await requests(requestsPerSlice);
+    return ask('end');
+  };
+  // The ratio of what is called on to what is called off; in a block of noise both are off.
+  const block = async (order, really) => {
+    const us = { true: 0, false: 0 };
+    for (const on of order) us[on] += await slice(on && really);
+    return { ratio: us.true / us.false, offUs: us.false / 2 / requestsPerSlice };
+  };
+  const order = () => (Math.random() < 0.5 ? [true, false, false, true] : [false, true, true, false]);
+
+  // Until the compilers have come to rest, with both.
+  for (let i = 0; i < slicesToWarmUp; i++) await slice(i % 2 === 0);
+  const end = performance.now() + seconds * 1000;
+  const ratios = [];
+  const noise = [];
+  const offUs = [];
+  while (performance.now() < end) {
+    const { ratio, offUs: us } = await block(order(), true);
+    ratios.push(ratio);
+    offUs.push(us);
+    noise.push((await block(order(), false)).ratio);
+  }
+  child.kill();
+  agent.destroy();
+  const shown = (values) => {
+    const [low, high] = bootstrap(values).map((value) => value.toFixed(4));
+    return `${quantile(values, 0.5).toFixed(4)} (95 % ${low} to ${high})`;
+  };
+  console.log(
+    `# ${process.version}, ${ratios.length} blocks of 4 x ${requestsPerSlice} requests, ${new Date().toISOString().slice(0, 10)}`,
+  );
+  console.log(
+    `off ${quantile(offUs, 0.5).toFixed(0)} us CPU per request; on/off ${shown(ratios)}; A/A ${shown(noise)}`,
+  );
 }
-console.log(
-  `# ${process.version}, ${pairs} pairs of ${requestsPerSlice} requests, ${new Date().toISOString().slice(0, 10)}`,
-);
-console.log(
-  `off ${median(us).toFixed(0)} us CPU per request; on/off ${median(ratios).toFixed(4)}; A/A ${median(noise).toFixed(4)}`,
-);
-server.close();
-agent.destroy();
+
+if (process.argv[2] === 'serve') serve();
+else await measure(Number(process.argv[2] ?? 300));

@@ -25,7 +25,7 @@ let created = 0;
 function create() {
   const stream = new PassThrough();
   stream.write('x');
-  const isKept = created++ % 1000 === 0 && !(isPool && kept.length >= poolSize);
+  const isKept = created++ % 1000 === 500 && !(isPool && kept.length >= poolSize);
   if (isKept) kept.push(stream);
   if (!isKept || isPool) stream.resume();
   if (!isKept) stream.end();
@@ -33,7 +33,7 @@ function create() {
 
 setInterval(() => {
   for (let i = 0; i < (perSecond * turnMs) / 1000; i++) create();
-  litter.push(Array.from({ length: 10_000 }, (_, i) => ({ i })));
+  litter.push(Array.from({ length: 2500 }, (_, i) => ({ i })));
   if (litter.length > 20) litter.shift();
 }, turnMs);
 

@@ -124,6 +124,7 @@ export class Sampler {
         quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator | reclaimable : 0),
       );
     }
+    this.#streams?.refresh();
     return this.compose(null);
   }
 

@@ -61,7 +61,6 @@ export class StreamTracker {
   readonly #listenerWarnings: ListenerWarning[] = [];
   readonly #ends: (() => void)[] = [];
   readonly #pulseTimer: NodeJS.Timeout;
-  readonly #takeTimer: NodeJS.Timeout;
   readonly #firstLook: NodeJS.Timeout;
   readonly #sitesOverflowedBefore = sitesOverflowed;
   readonly #pulseMs: number;
@@ -71,15 +70,16 @@ export class StreamTracker {
   #rowsOverflowed = 0;
   #spentMs = 0;
   #latest: StreamsSample;
+  /** When the histories take their next point. */
+  #rememberAtMs: number;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
     this.#pulseMs = Math.min(maxPulseMs, options.intervalMs);
+    this.#rememberAtMs = this.#startedMs + options.intervalMs;
     this.#population = new Population(Math.ceil((idleIntervals * options.intervalMs) / 100));
     this.#firstLook = setTimeout(() => this.#lookFirst(), firstLookMs).unref();
     this.#pulseTimer = setInterval(() => this.#pulse(), this.#pulseMs).unref();
-    // Made before the timer of whoever asks for samples: with the same interval it runs right before that, always.
-    this.#takeTimer = setInterval(() => this.#take(), options.intervalMs).unref();
     this.#adoptEarlier();
     const web = this.#addClass('ReadableStream (web)', webStreamKind);
     const request = this.#addClass('fetch', requestKind);
@@ -96,7 +96,7 @@ export class StreamTracker {
     return this.#spentMs;
   }
 
-  /** The numbers as of the last interval. Takes nothing: they are kept ready. */
+  /** The numbers as of the last pulse. Takes nothing: they are kept ready. */
   sample(): StreamsSample {
     return this.#latest;
   }
@@ -124,23 +124,19 @@ export class StreamTracker {
   stop(): void {
     for (const end of this.#ends.splice(0)) end();
     clearInterval(this.#pulseTimer);
-    clearInterval(this.#takeTimer);
     clearTimeout(this.#firstLook);
     this.#population.forget();
     this.#last = null;
   }
 
-  /** One more point in the history of each site. */
-  #take(): void {
-    const began = performance.now();
-    const totals = this.#totals();
+  /** One more point in the history of each site. Returns those that have to be looked into. */
+  #remember(): StreamSite[] {
     const suspects: Row[] = [];
     for (const row of this.#watched) {
       row.remember(this.#options.window);
       if (row.leaks || row.litters) suspects.push(row);
     }
-    this.#latest = { ...totals, suspects: suspects.length === 0 ? [] : this.#describe(suspects) };
-    this.#spentMs += performance.now() - began;
+    return suspects.length === 0 ? [] : this.#describe(suspects);
   }
 
   /** What is held comes before what was only left to the garbage collector. */
@@ -267,6 +263,15 @@ export class StreamTracker {
     this.#last = null;
     for (const cls of this.#classes) cls.pulse();
     this.#population.pulse(this.#now());
+    const totals = this.#totals();
+    let { suspects } = this.#latest;
+    if (began >= this.#rememberAtMs - this.#pulseMs / 2) {
+      suspects = this.#remember();
+      // Timers fire late. By the schedule that does not add up; after a pause, nothing is made up for.
+      const { intervalMs } = this.#options;
+      this.#rememberAtMs = Math.max(this.#rememberAtMs + intervalMs, began + intervalMs / 2);
+    }
+    this.#latest = { ...totals, suspects };
     this.#spentMs += performance.now() - began;
   }
 }

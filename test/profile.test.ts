@@ -104,6 +104,22 @@ for (const node of nodes) {
       t.match(second, /^the allocator is already intercepted by .*wrapper\.node: two cannot share it$/);
     });
 
+    t.test('full tables: bytes stay known, their places do not', async (t) => {
+      const full = await result<Record<string, number>>(node.path, 'fullTables');
+      t.equal(full.stacks, 8191);
+      t.ok((full.stacksDropped ?? 0) > 0);
+      // The report itself allocates too, from places that are not kept either.
+      for (const share of [full.grown ?? 0, full.notKept ?? 0]) t.ok(share > 0.98 && share < 1.3, `${share}`);
+      t.equal(full.missedFrees, 0);
+    });
+
+    t.test('at most 8 MB of its own while 2 GiB are live', async (t) => {
+      const own = await result<Record<'liveBytes' | 'tracked' | 'ownBytes', number>>(node.path, 'ownMemory');
+      t.ok(own.liveBytes > 1.9e9, `${own.liveBytes}`);
+      t.ok(own.tracked > 3000, `${own.tracked}`);
+      t.ok(own.ownBytes > 0 && own.ownBytes <= 8e6, `${own.ownBytes}`);
+    });
+
     t.test('starts and stops a thousand times while threads allocate', async (t) => {
       t.same(await result(node.path, 'startStop'), { statuses: [0], works: true });
     });

@@ -72,6 +72,30 @@ t.test('healthy', (t) => {
   t.end();
 });
 
+t.test('a counter', (t) => {
+  const lastSaid = (count: number, value: (sample: number) => number) => {
+    const history = new History(window);
+    const said: boolean[] = [];
+    for (let sample = 0; sample < count; sample++) {
+      history.push(value(sample));
+      said.push(history.keepsCounting());
+    }
+    return said.lastIndexOf(true);
+  };
+  t.equal(
+    lastSaid(240, (i) => 1_000_000 + Math.floor(i / 8)),
+    239,
+    'keeps counting, however much it counted before',
+  );
+  t.equal(
+    lastSaid(240, (i) => (i < 40 ? 0 : i < 46 ? 2 : 3)),
+    -1,
+    'a few, found at several times',
+  );
+  t.ok(lastSaid(400, (i) => Math.min(i, 100)) < 240, 'cleared when it stops');
+  t.end();
+});
+
 t.test('too little is known', (t) => {
   t.equal(
     firstSaid(29, (i) => i * 10),

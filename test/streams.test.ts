@@ -160,7 +160,7 @@ interface Hook {
     readonly exact: number;
     readonly sites: readonly Pick<StreamSite, 'site' | 'created' | 'createdError'>[];
   };
-  readonly inWorker: { readonly answer: number; readonly here: number };
+  readonly inWorker: { readonly answer: { readonly growing: boolean; readonly state?: string }; readonly here: number };
 }
 
 async function checkHook(t: Test, node: Node) {
@@ -174,7 +174,8 @@ async function checkHook(t: Test, node: Node) {
   t.strictSame(run.replaced, [1, true], 'installed again after somebody took it out');
   t.equal(run.calledTwice, 1, 'a stream that is initialized twice is counted once');
   t.strictSame(run.classes, { missed: [], none: 0 }, 'all classes of core are seen, and plain emitters are not');
-  t.strictSame(run.inWorker, { answer: 1, here: 0 }, 'each thread has its own');
+  const answer = { growing: true, state: 'never read' };
+  t.strictSame(run.inWorker, { answer, here: 0 }, 'each thread has its own');
   const { rounds, exact, sites } = run.sampled;
   t.equal(exact, 2 * rounds, 'all creations are counted');
   t.equal(sites.length, 2, 'both lines are named');

@@ -34,14 +34,14 @@ const maxFrames = 8;
 const depth = 24;
 const fetchDepth = 64;
 
-/** What Node does when it creates a stream without the program on the stack. */
+/** What Node does when it creates a stream without the program on the stack, by a function that is on it then. */
+const nodeReasons: ReadonlyMap<string, string> = new Map([
+  ['onconnection', 'accepted by a server (node:net)'],
+  ['parserOnHeadersComplete', 'incoming HTTP message (node:http)'],
+  ['onSessionHeaders', 'incoming HTTP/2 stream (node:http2)'],
+]);
 export const insideFetch = 'inside fetch (undici)';
-const nodeReasons: readonly (readonly [frame: RegExp, reason: string])[] = [
-  [/\(node:internal\/deps\/undici\//, insideFetch],
-  [/^onconnection /, 'accepted by a server (node:net)'],
-  [/^parserOnHeadersComplete /, 'incoming HTTP message (node:http)'],
-  [/^onSessionHeaders /, 'incoming HTTP/2 stream (node:http2)'],
-];
+const undici = 'node:internal/deps/undici/';
 
 const sites = new Map<string, Site>();
 export const overflowSite: Site = { site: 'other lines (more than 1000)', frames: [], module: null, ofProgram: true };
@@ -113,14 +113,14 @@ function packageOf({ file }: StreamFrame): string | null {
   return first.startsWith('@') ? `${first}/${second}` : first;
 }
 
-function nodeSite(frames: readonly NodeJS.CallSite[]): Site {
+/** Runs for most streams of a server, so it only compares names. */
+function nodeReason(frames: readonly NodeJS.CallSite[]): string {
   for (const frame of frames) {
-    const text = `${frame.getFunctionName() ?? ''} (${frame.getFileName() ?? ''})`;
-    for (const [pattern, reason] of nodeReasons) {
-      if (pattern.test(text)) return { ...nodeItself, site: reason };
-    }
+    if (frame.getFileName()?.startsWith(undici)) return insideFetch;
+    const reason = nodeReasons.get(frame.getFunctionName() ?? '');
+    if (reason !== undefined) return reason;
   }
-  return nodeItself;
+  return nodeItself.site;
 }
 
 function intern(key: string, make: () => Site): Site {
@@ -154,8 +154,8 @@ export function captureSite(cut: unknown, deep = false): Site {
     if (!name.includes('/node_modules/') || outer.length === maxFrames) break;
   }
   if (outer.length === 0) {
-    const site = nodeSite(frames);
-    return intern(site.site, () => site);
+    const site = nodeReason(frames);
+    return intern(site, () => ({ ...nodeItself, site }));
   }
   return intern(key, () => {
     const described = outer.map(({ frame, name }) => describeFrame(frame, name));

@@ -116,6 +116,37 @@ const cases = {
       restored,
     };
   },
+  // More places than the tables hold: what is live stays exact, and stands under no name.
+  async fullTables() {
+    const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64, maxSamplesPerSecond: 0 });
+    for (let i = 0; i < 9000; i++) new Function(`return function place${i}() { Buffer.allocUnsafeSlow(100) }`)()();
+    const { stacks } = profiler.counters();
+    const before = profiler.numbers();
+    const notKept = async () => (await profiler.profile()).top(1e6).find(({ site }) => site === '(stack not kept)');
+    const heldBefore = (await notKept()).liveBytes;
+    const kept = Array.from({ length: 200 }, function unknownPlace() {
+      return Buffer.allocUnsafeSlow(100_003);
+    });
+    const after = profiler.numbers();
+    return {
+      stacks,
+      stacksDropped: before.stacksDropped,
+      grown: (after.liveBytes - before.liveBytes) / (kept.length * 100_003),
+      notKept: ((await notKept()).liveBytes - heldBefore) / (kept.length * 100_003),
+      missedFrees: after.missedFrees,
+    };
+  },
+  // What the profiler itself keeps resident while 2 GiB are live. Blocks of 64 KiB, of which nothing is touched.
+  async ownMemory() {
+    const leak = require(join(root, 'test', 'torture-addon', 'build', 'Release', 'leak.node'));
+    const { snapshot } = require(join(root, 'dist', 'index.js'));
+    snapshot();
+    const before = snapshot().ledger.leafBytes.runtime;
+    const profiler = new NativeProfiler(binding, { sampleBytes: 512 * 1024, stackDepth: 64 });
+    leak.hold(65_536, 32_768);
+    const { liveBytes, tracked } = profiler.numbers();
+    return { liveBytes, tracked, ownBytes: snapshot().ledger.leafBytes.runtime - before };
+  },
   async startStop() {
     const noise = worker('noise');
     await new Promise((resolve) => noise.once('message', resolve));

@@ -9,6 +9,9 @@ const { Worker, isMainThread, parentPort } = require('node:worker_threads');
 const { Duplex, PassThrough, Readable } = require('node:stream');
 const { StreamTracker } = require('../../dist/streams.js');
 
+const { start } = require('../../dist/index.js');
+
+const sessionOptions = { destination: 'none', interval: '100ms', sampleBytes: 0 };
 const options = { intervalMs: 20, window: 120 };
 const plain = EventEmitter.init;
 const plainWarning = process.emitWarning;
@@ -121,17 +124,37 @@ async function sampled() {
   return { rounds, exact, sites: sites.map(({ site, created, createdError }) => ({ site, created, createdError })) };
 }
 
+/** The main thread owns the session, the worker joins it. */
 async function inWorker() {
-  const tracker = new StreamTracker(options);
-  const worker = new Worker(path.join(__dirname, 'streams-hook.cjs'));
+  const session = start(sessionOptions);
+  const worker = new Worker(path.join(__dirname, 'streams-hook.cjs'), {
+    resourceLimits: { maxOldGenerationSizeMb: 64 },
+  });
   const [[answer]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
-  const here = tracker.report().sites.filter(({ site }) => site.startsWith('workerLine')).length;
-  tracker.stop();
+  const here = session.streams().sites.filter(({ site }) => site.startsWith('workerLine')).length;
+  session.stop();
   return { answer, here };
 }
 
+const kept = [];
 function workerLine() {
-  new PassThrough();
+  kept.push(new PassThrough());
+  kept.at(-1).write('x');
+}
+
+/** Leaks until the worker's own session suspects the line. */
+async function leakInWorker() {
+  const session = start(sessionOptions);
+  const litter = [];
+  for (let turn = 0; turn < 400; turn++) {
+    workerLine();
+    for (let i = 0; i < 5; i++) litter.push(Array.from({ length: 20_000 }, (_, n) => ({ n })));
+    litter.splice(0, litter.length - 10);
+    await wait(100);
+    const row = session.streams().sites.find(({ site }) => site.startsWith('workerLine'));
+    if (row?.growing) return { growing: true, state: Object.keys(row.states).join() };
+  }
+  return { growing: false };
 }
 
 async function main() {
@@ -148,7 +171,4 @@ async function main() {
 }
 
 if (isMainThread) void main();
-else {
-  const tracker = new StreamTracker(options);
-  parentPort.postMessage(counted(tracker, workerLine));
-}
+else void leakInWorker().then((answer) => parentPort.postMessage(answer));
