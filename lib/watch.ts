@@ -30,7 +30,8 @@ export class Watch {
 
   /** Judges a sample that is about to be written as of `timeMs`. The sample returned is the one to write. */
   look(timeMs: number, sampled: Sample): { readonly sample: Sample; readonly judgement: Judgement } {
-    const sites = this.#judge.evaluatesNext && this.#heapSites.running ? this.#heapSites.read() : null;
+    const evaluates = this.#judge.evaluatesNext;
+    const sites = evaluates && this.#heapSites.running ? this.#heapSites.read() : null;
     const sample: Sample = {
       ...sampled,
       process: { ...sampled.process, workers: this.#workers.count() },
@@ -38,7 +39,9 @@ export class Watch {
       ...(sites === null ? {} : { sites: [...(sampled.sites ?? []), ...sites] }),
     };
     const judgement = this.#judge.push(timeMs, sample);
-    this.#profileHeap();
+    this.#looksLeft--;
+    // In between nothing new is known of the heap, and asking costs as much as the rest of a tick.
+    if (evaluates) this.#profileHeap();
     return { sample: { ...sample, limit: { ...sample.limit, etaMs: this.#judge.eta() } }, judgement };
   }
 
@@ -46,7 +49,7 @@ export class Watch {
     if (this.#judge.suspectsJsHeap) {
       this.#looksLeft = this.#looksAfterSuspicion;
       this.#heapSites.start();
-    } else if (--this.#looksLeft <= 0) this.#heapSites.stop();
+    } else if (this.#looksLeft <= 0) this.#heapSites.stop();
   }
 
   verdicts(): Verdict[] {
