@@ -92,7 +92,7 @@ function runService({ name, major, run }) {
 
 /** What a run came to: the text of its cell, and whether each thing asked of it holds. */
 function judge({ name, found, states }) {
-  const { id, also = [], site, says } = services[name];
+  const { id, also = [], site, says, hides } = services[name];
   const finds = found.filter(({ state }) => state === 'found');
   const wrong = finds.filter((each) => each.id !== id && !also.includes(each.id));
   const others = wrong.map((each) => ` **${each.id} @${each.at}**`).join('');
@@ -108,8 +108,11 @@ function judge({ name, found, states }) {
   const inTime = hit !== undefined && hit.at <= lastSample;
   const sited =
     site === undefined || hit === undefined ? null : hit.suspects.some((text) => new RegExp(site).test(text));
-  const cell = `${hit === undefined ? '**missed**' : `@${hit.at}`}${sited === false ? ' (site missed)' : ''}${others}`;
-  return { leaks: true, right: inTime && wrong.length === 0, sited, cell };
+  // A leak under another takes longer, but has to be told.
+  const hidden = hides === undefined ? null : (finds.find((each) => each.id === hides)?.at ?? 'missed');
+  const beside = hidden === null ? '' : `, ${hides} ${hidden === 'missed' ? '**missed**' : `@${hidden}`}`;
+  const cell = `${hit === undefined ? '**missed**' : `@${hit.at}`}${beside}${sited === false ? ' (site missed)' : ''}${others}`;
+  return { leaks: true, right: inTime && wrong.length === 0 && hidden !== 'missed', sited, cell };
 }
 
 const results = args.results && existsSync(args.results) ? readFileSync(args.results, 'utf8').trim().split('\n') : [];

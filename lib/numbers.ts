@@ -34,6 +34,7 @@ export const metrics = [
   'oldHeapAfterGc',
   'buffersAfterGc',
   'othersAfterGc',
+  'contextsAfterGc',
   'threadCount',
   'workerCount',
   'fds',
@@ -189,6 +190,7 @@ export function readRow(timeMs: number, sample: unknown, sources: Sources): Row 
     row.oldHeapAfterGc = amountAt(sample, 'v8', 'afterMajorGc', 'heapUsedBytes');
     row.buffersAfterGc = buffers;
     row.othersAfterGc = others;
+    row.contextsAfterGc = amountAt(sample, 'v8', 'nativeContexts');
     sources.gcMs = gcMs;
   }
   row.threadCount = amountAt(sample, 'process', 'threads');

@@ -58,8 +58,8 @@ const groups = [
 /** A load that rises by less than this part is noise, or no excuse. */
 const loadRatio = 0.02;
 
-/** What JavaScript owns and collections free: the old generation, Buffers, and the rest that V8 is told of. */
-export type OwnedMetric = 'oldHeap' | 'buffers' | 'others';
+/** What collections free: the old generation, Buffers, the rest that V8 is told of, and contexts. */
+export type OwnedMetric = 'oldHeap' | 'buffers' | 'others' | 'contexts';
 
 /** The part of the growth that collections have to leave behind for a leak, and the part that still is garbage. */
 const survivingRatio = 0.5;
@@ -214,7 +214,7 @@ export class Scope {
    * tens of MB pile up before it looks for them. What had grown before the last collection is held against what was
    * left after it.
    */
-  survivors(name: OwnedMetric): 'rising' | 'level' | 'unknown' {
+  survivors(name: OwnedMetric, floor = rssThresholds.floor / 2): 'rising' | 'level' | 'unknown' {
     const rows = this.#usable();
     const after = this.window.series(`${name}AfterGc`, rows);
     const points = after.values.length;
@@ -226,7 +226,6 @@ export class Scope {
     // The row before the point may have been taken after the collection already.
     const before = earlier.subarray(-3).reduce((highest, value) => Math.max(highest, value));
     const [afterFirst, last] = [after.values[0] as number, after.values[points - 1] as number];
-    const floor = rssThresholds.floor / 2;
     // Of one collection, or of several that followed each other too closely, what had grown before the first counts.
     const first =
       points === 1 || before - afterFirst < floor

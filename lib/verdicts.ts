@@ -130,7 +130,11 @@ function undecided(track: Track, before: VerdictState): Decision | null {
 function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
   if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
   const track = facts.scope.tracks[rule.metric as CountMetric];
-  return track.found ? found(track) : (undecided(track, facts.before[id]) ?? clear('level'));
+  if (!track.found) return undecided(track, facts.before[id]) ?? clear('level');
+  // Contexts are objects: until a collection has run, they may be garbage.
+  const answer = id === 'contexts' ? facts.scope.survivors('contexts', rule.floor / 2) : 'rising';
+  if (answer === 'level') return clear('garbage');
+  return answer === 'unknown' && facts.before[id] !== 'found' ? inconclusive('no-collection', track) : found(track);
 }
 
 type ThreadsGrowth = 'grow' | 'may grow' | 'no';

@@ -64,7 +64,10 @@ const cases: Partial<Record<VerdictId, Case>> = {
   streams: { leak: { streams: (i) => i / 2 }, twin: { streams: (i) => 20 + 10 * Math.sin(i) } },
   fds: { leak: { fds: (i) => 20 + i / 2 }, twin: { fds: (i) => 60 + 40 * Math.sin(i / 5) } },
   timers: { leak: { timers: (i) => 3 + i }, twin: { timers: (i) => 100 + 50 * wobble(i) } },
-  contexts: { leak: { contexts: (i) => 1 + i / 10 }, twin: { contexts: (i) => (i < 30 ? 1 : 4) } },
+  contexts: {
+    leak: { contexts: (i) => 1 + i / 10, afterGc: collections(() => 20) },
+    twin: { contexts: (i) => 1 + (i % 90) / 4, afterGc: (i) => (i % 90 === 0 ? 20 : null) },
+  },
 };
 
 for (const [id, { leak, twin }] of Object.entries(cases)) {
@@ -165,6 +168,15 @@ test('a heap that rises in stairs, because nothing but the leak allocates, is fo
   t.strictSame(found, ['js-heap @93']);
 });
 
+test('contexts that no collection has looked at are inconclusive; a few that stay are none', async (t) => {
+  const { judge } = judged({ contexts: (i) => 1 + i / 10 }, 110);
+  t.strictSame(
+    [verdict(judge, 'contexts').state, verdict(judge, 'contexts').reason],
+    ['inconclusive', 'no-collection'],
+  );
+  t.strictSame(foundIn(judged({ contexts: (i) => (i < 30 ? 1 : 4), afterGc: collections(() => 20) }).said), []);
+});
+
 test('files never alarm: they are page cache', async (t) => {
   const { judge, said } = judged({ files: rising(0.5, 40) });
   t.strictSame(foundIn(said), []);
@@ -198,19 +210,19 @@ test('a leak under another is found too, with shares', async (t) => {
 });
 
 test('a heap that grows under another leak is told by a few collections', async (t) => {
-  // One in 12 samples, and too little else to see: the old generation swings by more than the leak.
+  // One in 16 samples, and too little else to see: the old generation swings by more than the leak.
   const kept = (i: number) => 15 + 0.05 * i;
   const { said } = judged({
     buffers: rising(0.6),
-    jsHeap: (i) => kept(i) + 20 * ((i % 12) / 12),
-    afterGc: (i) => (i % 12 === 0 ? kept(i) : null),
+    jsHeap: (i) => kept(i) + 20 * ((i % 16) / 16),
+    afterGc: (i) => (i % 16 === 0 ? kept(i) : null),
   });
   t.match(foundIn(said), ['array-buffers @93', /^js-heap @1(08|23|38|53)$/]);
   const alone = judged({
-    jsHeap: (i) => kept(i) + 20 * ((i % 12) / 12),
-    afterGc: (i) => (i % 12 === 0 ? kept(i) : null),
+    jsHeap: (i) => kept(i) + 20 * ((i % 16) / 16),
+    afterGc: (i) => (i % 16 === 0 ? kept(i) : null),
   });
-  t.match(foundIn(alone.said), [/^js-heap @1(6|8|9)\d$/], 'by itself it needs more of them');
+  t.ok(Number(foundIn(alone.said)[0]?.split('@')[1] ?? 999) > 153, 'by itself it needs more of them');
 });
 
 const frame = (name: string) => ({ function: name, file: '/app/a.js', line: 7, column: 3 });
@@ -253,7 +265,7 @@ test('suspects come from where the verdict looks', async (t) => {
     return [state, ...suspects.map((each) => each.site)];
   };
   t.strictSame(named({ native: rising(0.4) }, 'native'), ['found', 'alloc']);
-  t.strictSame(named({ contexts: (i) => 1 + i / 10 }, 'contexts'), ['found', 'create']);
+  t.strictSame(named({ contexts: (i) => 1 + i / 10, afterGc: collections(() => 20) }, 'contexts'), ['found', 'create']);
   t.strictSame(named({ retained: rising(0.4) }, 'retained'), ['found'], 'what was freed has no live site');
   t.strictSame(named({ timers: (i) => 3 + i }, 'timers'), ['found']);
 });
