@@ -33,7 +33,7 @@ function create() {
 
 setInterval(() => {
   for (let i = 0; i < (perSecond * turnMs) / 1000; i++) create();
-  litter.push(Array.from({ length: 2500 }, (_, i) => ({ i })));
+  litter.push(Array.from({ length: 10_000 }, (_, i) => ({ i })));
   if (litter.length > 20) litter.shift();
 }, turnMs);
 
