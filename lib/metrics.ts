@@ -86,6 +86,7 @@ export const metrics: readonly Metric[] = [
   gauge('process.threads', 'Threads, our reader included.'),
   gauge('process.workers', 'Worker threads that this isolate started and that run.'),
   gauge('process.fdCount', 'Open file descriptors.'),
+  gauge('process.fdsAgeMs', 'Age of the count of descriptors.'),
   gauge('process.fds.files', 'Of which regular files and directories.'),
   gauge('process.fds.sockets', 'Of which sockets.'),
   gauge('process.fds.pipes', 'Of which pipes.'),
