@@ -2,16 +2,22 @@
  * Which functions hold the objects of the JS heap, from V8's sampling heap profiler. It is started only once the heap
  * is suspected, through an inspector session inside this process: no port is opened, and a healthy service pays nothing.
  *
+ * V8 collects all garbage before it answers, which is a pause that nobody asked for. So readings rest 200 times their
+ * last duration, and one that took too long is the last.
+ *
  * V8 knows the function that allocated, not the line in it: a site's line is where its function begins. What lived
  * before the profiler started is not seen, which is no loss: growth comes after.
  */
 import { Session } from 'node:inspector';
 import { fileURLToPath } from 'node:url';
+import { Pace } from './pace.js';
+import { monotonicMs } from './pass.js';
 import type { Frame, Site } from './suspects.js';
 
 /** Mean bytes between samples. At 100 MB/s of allocation that is 1600 samples a second, under 1 % of a core. */
 const samplingInterval = 65_536;
 const deepestStack = 64;
+const longestPauseUs = 100_000;
 /** Sites on a sample. A growing site gets among the largest within a few minutes. */
 const mostSites = 20;
 
@@ -109,6 +115,7 @@ export function sitesOf(profile: Profile, observedMs: number | null = null): Sit
 export class HeapSites {
   #session: Session | null = null;
   #startedMs = 0;
+  readonly #pace = new Pace(longestPauseUs);
   /** An inspector that refused once (permission model, another client) is not asked again. */
   #refused = false;
 
@@ -131,8 +138,10 @@ export class HeapSites {
     }
   }
 
-  /** Live sites now, or `null` when nothing can be said. A few ms on a large heap. */
+  /** Live sites now, or `null` when nothing can be said or it is too early. Takes as long as a full collection. */
   read(): Site[] | null {
+    const askedMs = monotonicMs();
+    if (!this.#pace.permits(askedMs)) return null;
     let sites: Site[] | null = null;
     // In-process sessions answer before post() returns.
     this.#session?.post('HeapProfiler.getSamplingProfile', (error, answer) => {
@@ -141,6 +150,7 @@ export class HeapSites {
         sites = sitesOf((answer as unknown as { profile: Profile }).profile, observedMs);
       }
     });
+    this.#pace.ran(askedMs, (monotonicMs() - askedMs) * 1000);
     return sites;
   }
 
