@@ -197,11 +197,16 @@ test('descriptors: none is left behind, and one that the program closed and reus
      const last = fs.openSync('/dev/null');
      fs.closeSync(last);
      const session = extmem.start({ destination: ${JSON.stringify(join(path, 'out.ndjson'))}, interval: '1h' });
-     fs.closeSync(last);
-     const reused = fs.openSync(${JSON.stringify(join(path, 'database'))}, 'w');
-     console.log(reused === last);
-     session.stop();
-     console.log(fs.readFileSync(${JSON.stringify(join(path, 'database'))}, 'utf8').length);`,
+     // After the first pass the reader opens nothing any more that could take the number.
+     session.once('sample', () => {
+       fs.closeSync(last);
+       const reused = fs.openSync(${JSON.stringify(join(path, 'database'))}, 'w');
+       console.log(reused === last);
+       session.stop();
+       console.log(fs.readFileSync(${JSON.stringify(join(path, 'database'))}, 'utf8').length);
+       clearInterval(hold);
+     });
+     const hold = setInterval(() => {}, 1000);`,
   ]);
   t.equal(code, 0);
   t.equal(stdout, '0\ntrue\n0\n');
