@@ -55,7 +55,7 @@ for (const major of [20, 22, 24, 26]) {
   const before = performance.now();
   const ended = modes[mode](join(root, 'test', 'nodes', 'node_modules', `node${major}`, 'bin', 'node'));
   const seconds = Math.round((performance.now() - before) / 1000);
-  const line = ended.stdout.split('\n').find((text) => text.startsWith('{'));
+  const line = /\{"node":.*\}$/m.exec(ended.stdout)?.[0];
   const ok = ended.status === 0 && line !== undefined;
   if (!ok) process.exitCode = 1;
   const { node, samples, overwritten, refused } = JSON.parse(line ?? '{}');
