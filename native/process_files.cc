@@ -43,7 +43,7 @@ bool BorrowReserve() {
       close(reserve);
       return true;
     }
-    usleep(1000);
+    usleep(1000);  // a poll, not a lock: the borrower may hold a second file itself, and would wait for ever
   }
   return false;
 }

@@ -177,10 +177,7 @@ function lookAtSocket(socket: SocketLike, look: Look): void {
   lookAtStream(socket, look);
   // Node's HTTP parser reads from the handle itself, past the flags of the stream.
   if (look.state === 'never read' && socket.parser != null) look.state = 'waiting';
-  if (socket._handle == null) return;
-  takeHandle(socket._handle, look);
-  look.rooted = true;
-  look.progress += socket.bytesRead * 17 + socket.bytesWritten * 19;
+  lookAtConnection(socket, look);
 }
 
 /** zlib, which wraps a handle that does not keep it alive. `gzipSync()` and such close it without destroying the stream. */
@@ -196,7 +193,8 @@ function lookAtFile(stream: FileStreamLike, look: Look): void {
   look.progress += (stream.bytesRead ?? 0) * 17 + (stream.bytesWritten ?? 0) * 19;
 }
 
-function lookAtItsSocket(socket: SocketLike | null | undefined, look: Look): void {
+/** The open handle of a socket, for the socket itself and for the messages that go over it. */
+function lookAtConnection(socket: SocketLike | null | undefined, look: Look): void {
   if (socket?._handle == null) return;
   takeHandle(socket._handle, look);
   look.rooted = true;
@@ -207,7 +205,7 @@ function lookAtIncoming(message: IncomingMessage & { readonly upgrade?: boolean 
   lookAtStream(message as unknown as StreamLike, look);
   // It has no body, and the socket is no longer its own.
   if (message.upgrade === true) look.settled = true;
-  lookAtItsSocket(message.socket as unknown as SocketLike, look);
+  lookAtConnection(message.socket as unknown as SocketLike, look);
 }
 
 function lookAtOutgoing(message: OutgoingLike, look: Look): void {
@@ -216,7 +214,7 @@ function lookAtOutgoing(message: OutgoingLike, look: Look): void {
   else look.state = message.writableNeedDrain === true ? 'backpressured' : 'open';
   look.bufferedBytes = message.writableLength ?? 0;
   look.progress = look.bufferedBytes;
-  lookAtItsSocket(message.socket, look);
+  lookAtConnection(message.socket, look);
 }
 
 /** A request that we send. Node destroys it when its response was read to the end; it knows the line, the response not. */

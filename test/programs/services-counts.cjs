@@ -73,7 +73,9 @@ const streaming = {
       const gone = new stream.PassThrough().destroy();
       try {
         stream.pipeline(source, gone, () => {});
-      } catch {}
+      } catch {
+        // Some versions throw for a destination that is destroyed already; the source stays open in all of them.
+      }
     };
   },
   openFiles: () =>
