@@ -38,6 +38,7 @@
             "native/v8_heap.cc",
             "native/v8_layout.cc",
             "native/v8_pages.cc",
+            "native/weak_refs.cc",
             "native/workspace.cc"
           ]
         }, {

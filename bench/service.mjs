@@ -5,6 +5,9 @@
 // settle, come in blocks of four, on-off-off-on or off-on-on-off, so that what drifts evenly drops out; every second
 // block is off in all four and shows the noise (A/A). Printed are the median ratio of the blocks and its 95 % interval
 // (bootstrap).
+//
+// A session lowers the rate until samples stay below its limit per second, within seconds. Slices are shorter than that,
+// so they begin with the rate at which a session that runs on came to rest under the same load.
 import { fork } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
@@ -18,13 +21,18 @@ const file = fileURLToPath(import.meta.url);
 const requestsPerSlice = 40;
 const requestsToSettle = 10;
 const slicesToWarmUp = 100;
+const requestsToRest = 15_000;
+const wishedBytes = 512 * 1024;
 
 function serve() {
-  const binding = createRequire(import.meta.url)('../build/Release/extmem.node');
+  const require = createRequire(import.meta.url);
+  const binding = require('../build/Release/extmem.node');
+  const { defaultMaxSamplesPerSecond } = require('../dist/profile.js');
   binding.profileRegister();
   binding.profileLevel(2);
   let on = false;
   let startedUs = 0;
+  let sampleBytes = wishedBytes;
   const cpuUs = () => {
     const { user, system } = process.cpuUsage();
     return user + system;
@@ -32,10 +40,14 @@ function serve() {
   const commands = {
     turn(wanted) {
       if (wanted && !on) {
-        const status = binding.profileStart(512 * 1024, 0, 64, 0);
+        const status = binding.profileStart(sampleBytes, defaultMaxSamplesPerSecond, 64, 0);
         if (status !== 0) throw new Error(`Expected the allocator to be intercepted, received status ${status}`);
       } else if (!wanted && on) binding.profileStop();
       on = wanted;
+    },
+    rest() {
+      [sampleBytes] = binding.profileCounters();
+      return sampleBytes;
     },
     begin() {
       startedUs = cpuUs();
@@ -104,6 +116,11 @@ async function measure(seconds) {
 
   // Until the compilers have come to rest, with both.
   for (let i = 0; i < slicesToWarmUp; i++) await slice(i % 2 === 0);
+  await ask('turn', true);
+  const startedMs = performance.now();
+  await requests(requestsToRest);
+  const perSecond = (1000 * requestsToRest) / (performance.now() - startedMs);
+  const sampleBytes = await ask('rest');
   const end = performance.now() + seconds * 1000;
   const ratios = [];
   const noise = [];
@@ -122,6 +139,9 @@ async function measure(seconds) {
   };
   console.log(
     `# ${process.version}, ${ratios.length} blocks of 4 x ${requestsPerSlice} requests, ${new Date().toISOString().slice(0, 10)}`,
+  );
+  console.log(
+    `${perSecond.toFixed(0)} requests a second, one sample per ${sampleBytes / 1024} KiB (wished: ${wishedBytes / 1024})`,
   );
   console.log(
     `off ${quantile(offUs, 0.5).toFixed(0)} us CPU per request; on/off ${shown(ratios)}; A/A ${shown(noise)}`,

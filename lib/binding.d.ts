@@ -170,6 +170,12 @@ export interface Binding {
   publishIsolate(numbers: Float64Array): boolean;
   /** Rows of 8 numbers, of all other isolates that published; undefined: there are none. */
   isolates(): Float64Array | undefined;
+  /** Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1. */
+  weakAdd(object: object): number;
+  /** undefined: it was collected. */
+  weakGet(slot: number): object | undefined;
+  /** Gives a slot of `weakAdd` back. */
+  weakRemove(slot: number): void;
   /** Intercepts the allocator and samples. 0: installed; else why not, see lib/profile.ts. `seed` 0 is random. */
   profileStart(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): number;
   /** Restores what was intercepted and forgets the live samples. */

@@ -126,7 +126,9 @@ function divide(sample: unknown, row: Row, mallocIsFresh: boolean): void {
   row.threads = leaf('stacks');
   const malloc = leaf('malloc');
   const inUse = mallocIsFresh ? amountAt(sample, 'malloc', 'inUseBytes') : Number.NaN;
-  const used = Math.min(known(inUse, malloc), malloc);
+  // More bytes may be in use than are resident, and still some of the resident ones are free.
+  const retained = Number.isNaN(inUse) ? 0 : known(amountAt(sample, 'malloc', 'retainedBytes'), 0);
+  const used = Math.min(known(inUse, malloc), malloc - between(0, retained, malloc));
   const ownBuffers = Math.min(buffers, used);
   row['array-buffers'] = ownBuffers + some('resizableBuffers');
   row.external = between(0, others - known(row.wasm, 0), used - known(ownBuffers, 0));

@@ -12,7 +12,8 @@ import { Population } from './streams/population.js';
 import { describeRow, errorOf, type StreamSite, type StreamsReport, type StreamsSample } from './streams/report.js';
 import { Row } from './streams/row.js';
 import { captureSite, earlierSite, insideFetch, overflowSite, type Site, sitesOverflowed } from './streams/site.js';
-import { StreamClass } from './streams/stream-class.js';
+import { notSampled, StreamClass, toTrack } from './streams/stream-class.js';
+import { Survivors } from './streams/survivors.js';
 import { type ListenerWarning, watchWarnings } from './streams/warnings.js';
 import { findStateSymbol, requestKind, watchRequests, watchWebStreams, webStreamKind } from './streams/web.js';
 
@@ -50,6 +51,7 @@ export class StreamTracker {
   readonly #options: StreamsOptions;
   readonly #startedMs = performance.now();
   readonly #population: Population;
+  readonly #survivors: Survivors;
   /** `null`: no stream. */
   readonly #byPrototype = new WeakMap<object, StreamClass | null>();
   readonly #classes: StreamClass[] = [];
@@ -78,6 +80,7 @@ export class StreamTracker {
     this.#pulseMs = Math.min(maxPulseMs, options.intervalMs);
     this.#rememberAtMs = this.#startedMs + options.intervalMs;
     this.#population = new Population(Math.ceil((idleIntervals * options.intervalMs) / 100));
+    this.#survivors = new Survivors(this.#population);
     this.#firstLook = setTimeout(() => this.#lookFirst(), firstLookMs).unref();
     this.#pulseTimer = setInterval(() => this.#pulse(), this.#pulseMs).unref();
     this.#adoptEarlier();
@@ -126,6 +129,7 @@ export class StreamTracker {
     clearInterval(this.#pulseTimer);
     clearTimeout(this.#firstLook);
     this.#population.forget();
+    this.#survivors.forget();
     this.#last = null;
   }
 
@@ -185,9 +189,11 @@ export class StreamTracker {
   }
 
   #onCreate(cls: StreamClass, object: object, cut: unknown): void {
-    if (!cls.count()) return;
+    const part = cls.count();
+    if (part === notSampled) return;
     try {
-      this.#track(cls, object, cut);
+      if (part === toTrack) this.#track(cls, object, cut);
+      else this.#follow(cls, object, cut);
     } catch {
       // Nothing that goes wrong in here may reach the program: this stream is counted, but not tracked.
       this.#rowsOverflowed++;
@@ -195,19 +201,32 @@ export class StreamTracker {
   }
 
   #track(cls: StreamClass, object: object, cut: unknown): void {
+    const { kind, heldWeight } = cls;
     const weight = cls.weigh();
-    const site = captureSite(cut, cls.kind === requestKind);
-    // The body of a fetch consists of several streams. The request is tracked, they are not.
-    if (site.site === insideFetch && cls.kind !== socketKind) return;
-    if (cls.kind === webStreamKind && !site.ofProgram) return;
-    const ownsFile = cls.kind === fileKind && weight === 1 && closesItsFile(object);
-    this.#population.add(object, cls.kind, this.#rowOf(cls, site), weight, this.#now(), ownsFile);
+    const row = this.#rowOf(cls, cut);
+    if (row === null) return;
+    const ownsFile = kind === fileKind && weight === 1 && closesItsFile(object);
+    this.#population.add(object, { kind, row, weight, heldWeight, born: this.#now(), ownsFile });
     if (!ownsFile || this.#firstLookDue) return;
     this.#firstLookDue = true;
     this.#firstLook.refresh();
   }
 
-  #rowOf(cls: StreamClass, site: Site): Row {
+  #follow(cls: StreamClass, object: object, cut: unknown): void {
+    const row = cls.isSuspect ? this.#rowOf(cls, cut) : null;
+    if (row !== null || !cls.isSuspect) this.#survivors.add(object, cls, row, this.#now());
+  }
+
+  /** Of what is created now; `null`: not to be tracked. */
+  #rowOf(cls: StreamClass, cut: unknown): Row | null {
+    const site = captureSite(cut, cls.kind === requestKind);
+    // The body of a fetch consists of several streams. The request is tracked, they are not.
+    if (site.site === insideFetch && cls.kind !== socketKind) return null;
+    if (cls.kind === webStreamKind && !site.ofProgram) return null;
+    return this.#rowAt(cls, site);
+  }
+
+  #rowAt(cls: StreamClass, site: Site): Row {
     const known = cls.rows.get(site);
     if (known !== undefined) return known;
     if (this.#rows.length >= maxRows) {
@@ -249,7 +268,9 @@ export class StreamTracker {
     for (const handle of handles) {
       const prototype = prototypeOf(handle);
       const cls = prototype === null ? null : (this.#byPrototype.get(prototype) ?? this.#classify(handle, prototype));
-      if (cls !== null) this.#population.add(handle, cls.kind, this.#rowOf(cls, earlierSite), 1, 0, false);
+      if (cls === null) continue;
+      const row = this.#rowAt(cls, earlierSite);
+      this.#population.add(handle, { kind: cls.kind, row, weight: 1, heldWeight: 1, born: 0, ownsFile: false });
     }
   }
 
@@ -263,6 +284,7 @@ export class StreamTracker {
     this.#last = null;
     for (const cls of this.#classes) cls.pulse();
     this.#population.pulse(this.#now());
+    this.#survivors.pulse();
     const totals = this.#totals();
     let { suspects } = this.#latest;
     if (began >= this.#rememberAtMs - this.#pulseMs / 2) {

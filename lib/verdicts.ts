@@ -84,6 +84,9 @@ const staysDominant = 0.35;
 /** A class that grows by itself is said from this share on: below, it is not why RSS grows. */
 const worthSaying = 0.03;
 
+/** Several classes carry growth when the smaller ones have this share: a large one alone has to be judged by its own rule. */
+const worthMixing = 0.1;
+
 /** Where no class is large enough to be told by itself, twice as much has to be lost: start-up is a bit of everything. */
 const mixedFloor = 8 * 2 ** 20;
 const mixedRatio = 0.04;
@@ -285,7 +288,9 @@ function isDivided({ shares, scope, isKnown }: Facts): boolean {
     .filter((metric) => metric !== 'files' && rises(metric, scope) && holdsMore(metric))
     .map((metric) => shares[metric] ?? 0);
   if ((shares.unsplit ?? 0) >= dominant || (shares.threads ?? 0) >= dominant) return true;
-  return Math.max(...parts, 0) < dominant && parts.reduce((sum, part) => sum + part, 0) >= dominant;
+  const largest = Math.max(...parts, 0);
+  const all = parts.reduce((sum, part) => sum + part, 0);
+  return largest < dominant && all >= dominant && all - largest >= worthMixing;
 }
 
 /** The series whose slope is the rate of a rule. */

@@ -1,5 +1,5 @@
-// Speaks Node-API (with profile_exports.cc, and nothing else does): a thin handle per environment over one process-wide
-// core.
+// Speaks Node-API (with profile_exports.cc and weak_refs.cc, and nothing else does): a thin handle per environment over
+// one process-wide core.
 //
 // Numbers cross as one Float64Array whose order is the field table, so a sample costs one copy and no objects. There
 // is no policy and no user-facing text here: TypeScript decides when a pass runs and what its numbers mean, and it
@@ -28,12 +28,14 @@
 #include "profile.h"
 #include "profile_exports.h"
 #include "reader.h"
+#include "weak_refs.h"
 
 namespace extmem {
 namespace {
 
 struct Environment {
   napi_threadsafe_function on_pass = nullptr;
+  WeakRefs weak_refs;
 };
 
 Environment* Of(napi_env env) {
@@ -160,11 +162,32 @@ napi_value Watch(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-uint32_t PartsOf(napi_env env, napi_callback_info info) {
-  uint32_t parts = 0;
+uint32_t Uint32Argument(napi_env env, napi_callback_info info, uint32_t otherwise) {
+  uint32_t number = otherwise;
   napi_value value = FirstArgument(env, info);
-  if (value != nullptr) napi_get_value_uint32(env, value, &parts);
-  return parts;
+  if (value != nullptr) napi_get_value_uint32(env, value, &number);
+  return number;
+}
+
+uint32_t PartsOf(napi_env env, napi_callback_info info) { return Uint32Argument(env, info, 0); }
+
+uint32_t SlotOf(napi_env env, napi_callback_info info) { return Uint32Argument(env, info, WeakRefs::kNone); }
+
+napi_value WeakAdd(napi_env env, napi_callback_info info) {
+  Environment* self = Of(env);
+  const uint32_t slot = self == nullptr ? WeakRefs::kNone : self->weak_refs.Add(env, FirstArgument(env, info));
+  return Number(env, slot == WeakRefs::kNone ? -1 : static_cast<double>(slot));
+}
+
+napi_value WeakGet(napi_env env, napi_callback_info info) {
+  Environment* self = Of(env);
+  return self == nullptr ? nullptr : self->weak_refs.Get(env, SlotOf(env, info));
+}
+
+napi_value WeakRemove(napi_env env, napi_callback_info info) {
+  Environment* self = Of(env);
+  if (self != nullptr) self->weak_refs.Remove(env, SlotOf(env, info));
+  return nullptr;
 }
 
 napi_value Request(napi_env env, napi_callback_info info) {
@@ -297,6 +320,10 @@ constexpr ExportRow kExports[] = {
      "Publishes up to 8 numbers of this isolate, for `isolates()` of the others. False: the table is full."},
     {"isolates", Isolates, "(): Float64Array | undefined",
      "Rows of 8 numbers, of all other isolates that published; undefined: there are none."},
+    {"weakAdd", WeakAdd, "(object: object): number",
+     "Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1."},
+    {"weakGet", WeakGet, "(slot: number): object | undefined", "undefined: it was collected."},
+    {"weakRemove", WeakRemove, "(slot: number): void", "Gives a slot of `weakAdd` back."},
 };
 
 constexpr BitRow kParts[] = {

@@ -18,13 +18,15 @@ interface Counters {
   readonly arrayBuffers?: number;
   readonly declared?: number;
   readonly wasm?: number;
+  readonly retained?: number;
 }
 
 /** MiB in, MiB out. */
-function divide({ malloc, inUse, arrayBuffers = 0, declared = 0, wasm = 0 }: Counters): Row {
+function divide({ malloc, inUse, arrayBuffers = 0, declared = 0, wasm = 0, retained = 0 }: Counters): Row {
   const sample = sampleWith({ malloc: malloc * MiB, wasm: wasm * MiB });
   const external = { externalBytes: 0, arrayBuffersBytes: arrayBuffers * MiB, declaredBytes: declared * MiB };
-  const counted = { ...sample.malloc, inUseBytes: inUse === null ? null : inUse * MiB };
+  const inUseBytes = inUse === null ? null : inUse * MiB;
+  const counted = { ...sample.malloc, inUseBytes, retainedBytes: retained * MiB };
   const row = readRow(1000, { ...sample, external, malloc: counted }, unseen());
   return Object.fromEntries(Object.entries(row).map(([name, bytes]) => [name, bytes / MiB])) as Row;
 }
@@ -37,6 +39,11 @@ test('malloc is divided among Buffers, external, native and retained', async (t)
 test('Buffers that nobody touched hold no memory', async (t) => {
   const row = divide({ malloc: 10, inUse: 1010, arrayBuffers: 1000, declared: 1000 });
   t.match(row, { 'array-buffers': 10, external: 0, native: 0, retained: 0 });
+});
+
+test('… nor what the allocator keeps beside them', async (t) => {
+  const row = divide({ malloc: 10, inUse: 1010, arrayBuffers: 1000, declared: 1000, retained: 7 });
+  t.match(row, { 'array-buffers': 3, external: 0, native: 0, retained: 7 });
 });
 
 test('SharedArrayBuffers are not declared: they make nothing else negative', async (t) => {

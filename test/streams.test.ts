@@ -142,6 +142,30 @@ async function checkRetention(t: Test, node: Node) {
   t.equal(run.overflowed, 5_000, 'and says what did not fit');
 }
 
+interface Slow {
+  readonly suspect: { readonly className: string; readonly site: string; readonly states: object } | null;
+  readonly created: number;
+  readonly collections: number;
+}
+
+/** 1 in 500 of 2000 a second, an interval of a second. What only the tracked ones tell takes minutes. */
+function runSlow(node: Node, mode: 'leak' | 'pool'): Promise<Slow> {
+  return runForJson<Slow>(node, [smallHeap, `${programs}/streams-slow.cjs`, mode, '1000', '500', '90']);
+}
+
+async function checkSlowLeak(t: Test, node: Node) {
+  const { suspect } = await runSlow(node, 'leak');
+  t.match(suspect, { className: 'PassThrough', site: /^create \(.*streams-slow\.cjs:\d+:\d+\)$/ });
+  t.strictSame(Object.keys(suspect?.states ?? {}), ['never read']);
+}
+
+async function checkSlowPool(t: Test, node: Node) {
+  const { suspect, created, collections } = await runSlow(node, 'pool');
+  t.equal(suspect, null);
+  t.ok(created > 50_000, `of ${created} streams`);
+  t.ok(collections >= 10, `V8 collected by itself (${collections} times)`);
+}
+
 interface Hook {
   readonly restored: readonly boolean[];
   readonly wrappedLater: readonly [
@@ -209,6 +233,8 @@ for (const node of nodes) {
   t.test(`node ${node.major}: healthy`, (t) => checkHealthy(t, node));
   t.test(`node ${node.major}: lines that a person understands`, (t) => checkLines(t, node));
   t.test(`node ${node.major}: nothing is kept alive`, (t) => checkRetention(t, node));
+  t.test(`node ${node.major}: a slow leak among many`, (t) => checkSlowLeak(t, node));
+  t.test(`node ${node.major}: a slow pool among many`, (t) => checkSlowPool(t, node));
   t.test(`node ${node.major}: the hook`, (t) => checkHook(t, node));
   t.test(`node ${node.major}: transparent`, (t) => checkTransparent(t, node));
 }

@@ -33,6 +33,18 @@ export interface Look {
   handle: string | null;
   /** An open handle of the event loop keeps it alive, so that no garbage collection is needed to know that it is held. */
   rooted: boolean;
+  /** Those of the readable side, when they keep neither the stream nor much else alive. */
+  readFlags: ReadFlags | null;
+}
+
+/** Of a stream that is dropped with more than this buffered, the flags are not kept: the buffer hangs on them. */
+const maxPinnedLength = 64 * 1024;
+/** Of Node's ReadableState. `pipes` is an array, or in readable-stream 2 also one stream or `null`. */
+export interface ReadFlags {
+  readonly destroyed?: boolean;
+  readonly endEmitted: boolean;
+  readonly length: number;
+  readonly pipes: object | null;
 }
 
 /** How a class of objects is to be read. `null` in the class table: not a stream. */
@@ -248,6 +260,39 @@ function lookAtFileHandle(handle: { readonly fd: number }, look: Look): void {
 export const socketKind = lookAtSocket as Kind;
 export const fileKind = lookAtFile as Kind;
 export const fileHandleKind = lookAtFileHandle as Kind;
+
+function readFlagsOf(object: object): ReadFlags | null {
+  const flags = (object as { _readableState?: ReadFlags | null })._readableState ?? null;
+  if (flags === null || flags.length > maxPinnedLength) return null;
+  const piped = Array.isArray(flags.pipes) ? flags.pipes.length > 0 : flags.pipes != null;
+  return piped ? null : flags;
+}
+
+const look: Look = {
+  settled: false,
+  state: 'open',
+  bufferedBytes: 0,
+  progress: 0,
+  fd: null,
+  handle: null,
+  rooted: false,
+  readFlags: null,
+};
+
+/** One look, valid until the next one; `null` when a getter of the program threw. */
+export function lookAt(kind: Kind, object: object): Readonly<Look> | null {
+  look.settled = look.rooted = false;
+  look.bufferedBytes = look.progress = 0;
+  look.fd = look.handle = null;
+  try {
+    kind(object as never, look);
+    look.readFlags = readFlagsOf(object);
+    return look;
+  } catch {
+    // It is not ours to judge what the program built.
+    return null;
+  }
+}
 
 /** How to read the objects of this class, judged by the first one. `null`: not a stream. */
 export function kindOf(object: object): Kind | null {

@@ -8,7 +8,7 @@
  * Looks are spread over pulses of a second; a sample only folds the numbers that the looks left behind.
  */
 import { fileOf } from './descriptor.js';
-import type { Kind, Look, StreamState } from './look.js';
+import { type Kind, lookAt, type ReadFlags, type StreamState } from './look.js';
 import type { Row } from './row.js';
 
 /** About 250 B each. */
@@ -19,8 +19,6 @@ const minLooks = 500;
 const verifiedPerPulse = 64;
 /** Looks that have to find a lost file open. One alone may see a descriptor that was closed and opened again. */
 const confirmations = 2;
-/** Of a stream that is dropped with more than this buffered, the flags are not kept: the buffer hangs on them. */
-const maxPinnedLength = 64 * 1024;
 /**
  * Major collections between two looks, after which a stream that is still there is held by the program. V8 clears
  * WeakRefs in these only. Not one: it may have begun before the first look, and looking makes it keep the stream.
@@ -35,12 +33,25 @@ export interface Details {
   oldestMs: number;
 }
 
+/** What is known of a stream when it comes under observation. */
+export interface Creation {
+  readonly kind: Kind;
+  readonly row: Row;
+  /** Streams that it stands for, and those once it is known to be held; 0 for one that was only followed. */
+  readonly weight: number;
+  readonly heldWeight: number;
+  readonly born: number;
+  readonly ownsFile: boolean;
+}
+
 /** Times are in tenths of a second since the session began: small integers take no memory of their own. */
 class Tracked {
   readonly ref: WeakRef<object>;
   readonly kind: Kind;
   readonly row: Row;
+  /** Streams that it stands for as long as it is not known to be held, and then. */
   readonly weight: number;
+  readonly heldWeight: number;
   readonly born: number;
   usedAt: number;
   lookedAt: number;
@@ -57,31 +68,20 @@ class Tracked {
   readonly ownsFile: boolean;
   readState: ReadFlags | null = null;
 
-  constructor(object: object, kind: Kind, row: Row, weight: number, now: number, epoch: number, ownsFile: boolean) {
+  constructor(object: object, { kind, row, weight, heldWeight, born, ownsFile }: Creation, epoch: number) {
     this.ref = new WeakRef(object);
     this.kind = kind;
     this.row = row;
     this.weight = weight;
-    this.born = this.usedAt = this.lookedAt = now;
+    this.heldWeight = heldWeight;
+    this.born = this.usedAt = this.lookedAt = born;
     this.lookedEpoch = epoch;
     this.ownsFile = ownsFile;
   }
-}
 
-/** Of Node's ReadableState. `pipes` is an array, or in readable-stream 2 also one stream or `null`. */
-interface ReadFlags {
-  readonly destroyed?: boolean;
-  readonly endEmitted: boolean;
-  readonly length: number;
-  readonly pipes: object | null;
-}
-
-/** The flags of the readable side, when they keep neither the stream nor much else alive. */
-function readFlagsOf(object: object): ReadFlags | null {
-  const flags = (object as { _readableState?: ReadFlags | null })._readableState ?? null;
-  if (flags === null || flags.length > maxPinnedLength) return null;
-  const piped = Array.isArray(flags.pipes) ? flags.pipes.length > 0 : flags.pipes != null;
-  return piped ? null : flags;
+  get count(): number {
+    return this.proven ? this.heldWeight : this.weight;
+  }
 }
 
 interface Lost {
@@ -92,15 +92,10 @@ interface Lost {
   confirmed: number;
 }
 
-const look: Look = {
-  settled: false,
-  state: 'open',
-  bufferedBytes: 0,
-  progress: 0,
-  fd: null,
-  handle: null,
-  rooted: false,
-};
+/** Of an estimate to which one of `weight` contributes: it was chosen with the probability 1 / weight. */
+function varianceOf(weight: number): number {
+  return Math.max(0, weight * (weight - 1));
+}
 
 export class Population {
   readonly #idleAfter: number;
@@ -134,11 +129,17 @@ export class Population {
     return this.#epoch;
   }
 
-  add(object: object, kind: Kind, row: Row, weight: number, now: number, ownsFile: boolean): void {
+  /** What was there before this many of them, and still is, is held by the program. */
+  get provenEpoch(): number {
+    return this.#epoch - provingCollections;
+  }
+
+  add(object: object, creation: Creation): void {
+    const { row, weight } = creation;
     row.created += weight;
-    row.createdVariance += weight * (weight - 1);
+    row.createdVariance += varianceOf(weight);
     if (this.size >= maxTracked) this.overflowed++;
-    else this.#young.push(new Tracked(object, kind, row, weight, now, this.#epoch, ownsFile));
+    else this.#young.push(new Tracked(object, creation, this.#epoch));
   }
 
   /**
@@ -205,16 +206,9 @@ export class Population {
   }
 
   #stillOpen(tracked: Tracked, object: object, now: number): boolean {
-    look.settled = look.rooted = false;
-    look.bufferedBytes = look.progress = 0;
-    look.fd = look.handle = null;
-    try {
-      tracked.kind(object as never, look);
-      tracked.readState = readFlagsOf(object);
-    } catch {
-      // A getter of the program threw. It is not ours to judge what it built.
-      return false;
-    }
+    const look = lookAt(tracked.kind, object);
+    if (look === null) return false;
+    tracked.readState = look.readFlags;
     // stdin, stdout and stderr belong to the process.
     if (look.settled || (look.fd !== null && look.fd <= 2)) return false;
     const progress = look.progress | 0;
@@ -274,38 +268,48 @@ export class Population {
     for (const { row, confirmed } of this.#lost) {
       if (confirmed >= confirmations) row.lost++;
     }
+    for (const row of rows) row.round();
+    this.unproven = Math.round(this.unproven);
     return true;
   }
 
-  #addTo(row: Row, { weight, usedAt, rooted, proven, state, bufferedBytes }: Tracked, now: number): void {
-    row.open += weight;
-    row.openVariance += weight * (weight - 1);
-    row.bufferedBytes += bufferedBytes * weight;
-    const idleAt = usedAt + this.#idleAfter;
+  #addTo(row: Row, tracked: Tracked, now: number): void {
+    const { count, proven, rooted, state, bufferedBytes } = tracked;
+    row.open += count;
+    row.openVariance += varianceOf(count);
+    row.bufferedBytes += bufferedBytes * count;
+    const idleAt = tracked.usedAt + this.#idleAfter;
     if (now < idleAt) {
       this.#nextIdleAt = Math.min(this.#nextIdleAt, idleAt);
       return;
     }
-    row.idle += weight;
+    row.idle += count;
     if (!rooted && !proven) {
-      this.unproven += weight;
+      this.unproven += count;
       return;
     }
-    row.held += weight;
-    row.heldTracked++;
-    if (state === 'waiting') row.harmless += weight;
+    row.held += count;
+    if (count > 0) row.heldTracked++;
+    if (state === 'waiting') row.harmless += count;
   }
 
   /** For those rows that have open streams. */
   details(now: number): Map<Row, Details> {
     const all = new Map<Row, Details>();
-    for (const { row, weight, state, fd, handle, born } of this.#tracked) {
+    for (const { row, count, state, fd, handle, born } of this.#tracked) {
+      if (count === 0) continue;
       const details = all.get(row) ?? { states: new Map(), handles: new Map(), descriptors: 0, oldestMs: 0 };
       all.set(row, details);
-      details.states.set(state, (details.states.get(state) ?? 0) + weight);
-      if (handle !== null) details.handles.set(handle, (details.handles.get(handle) ?? 0) + weight);
-      if (fd >= 0) details.descriptors += weight;
+      details.states.set(state, (details.states.get(state) ?? 0) + count);
+      if (handle !== null) details.handles.set(handle, (details.handles.get(handle) ?? 0) + count);
+      if (fd >= 0) details.descriptors += count;
       details.oldestMs = Math.max(details.oldestMs, (now - born) * 100);
+    }
+    for (const details of all.values()) {
+      details.descriptors = Math.round(details.descriptors);
+      for (const counts of [details.states, details.handles] as Map<string, number>[]) {
+        for (const [name, count] of counts) counts.set(name, Math.round(count));
+      }
     }
     return all;
   }

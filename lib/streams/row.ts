@@ -86,6 +86,15 @@ export class Row {
     return this.harmless * 2 > this.held + this.lost;
   }
 
+  /** Ends a fold: one that stands for 9.8 streams is exact in a sum only. */
+  round(): void {
+    this.open = Math.round(this.open);
+    this.idle = Math.round(this.idle);
+    this.held = Math.round(this.held);
+    this.harmless = Math.round(this.harmless);
+    this.bufferedBytes = Math.round(this.bufferedBytes);
+  }
+
   clear(): void {
     this.open = this.openVariance = this.idle = this.held = this.heldTracked = this.harmless = 0;
     this.bufferedBytes = this.lost = 0;

@@ -1,6 +1,6 @@
 /**
  * One class of streams, and which of its streams are tracked: in quiet classes all, in busy ones a random part, so that
- * one tracked stream stands for `every` others.
+ * one tracked stream stands for `every` others. Of a busy class, a larger part is followed.
  */
 import { fileHandleKind, fileKind, type Kind } from './look.js';
 import type { Row } from './row.js';
@@ -17,8 +17,23 @@ const trackedOfBusy = 5;
 const busy = 200;
 /** … and once some of a class are held: a slow leak among many healthy ones needs a closer look. */
 const suspectedPerPulse = 50;
+/**
+ * Streams in a pulse that are only followed, where not all are tracked (survivors.ts). They cost next to nothing, or in
+ * a suspect class a stack.
+ */
+const followedPerPulse = 200;
+/** A class is suspect after this many survivors, each of which counts half after a minute. */
+const minSurvivors = 3;
+const forgottenPerPulse = 1 - 0.5 ** (1 / 60);
 /** Files have to be known one by one, because a descriptor that is left open is told apart by who else uses it. */
 const filesPerPulse = 500;
+
+/** What becomes of a stream besides being counted. */
+export const notSampled = 0;
+export const toTrack = 1;
+export const toFollow = 2;
+
+const never = 2 ** 30;
 
 let random = 0x2545f491;
 
@@ -42,6 +57,11 @@ export class StreamClass {
   #every = 1;
   /** Creations until the next one is tracked. */
   #countdown = 1;
+  #followedEvery = never;
+  /** Creations until the next one is followed. */
+  #followCountdown = never;
+  #survivors = 0;
+  #isSuspect = false;
 
   constructor(name: string, kind: Kind) {
     this.name = name;
@@ -49,14 +69,17 @@ export class StreamClass {
     this.#perPulse = this.#budget();
   }
 
-  /** Counts a creation. Returns whether that one is to be tracked; `weigh()` has to follow then. */
-  count(): boolean {
+  /** Counts a creation. When that one is to be tracked, `weigh()` has to come next. */
+  count(): typeof notSampled | typeof toTrack | typeof toFollow {
     this.created++;
     this.#createdInPulse++;
-    return --this.#countdown <= 0;
+    if (--this.#countdown <= 0) return toTrack;
+    if (--this.#followCountdown > 0) return notSampled;
+    this.#followCountdown = gap(this.#followedEvery);
+    return toFollow;
   }
 
-  /** How many creations the tracked one stands for. */
+  /** How many creations the tracked one stands for. Ask for `heldWeight` before. */
   weigh(): number {
     const weight = this.#every;
     // Bursts are bounded within the pulse too: each time that the budget is used up, every second one is left out.
@@ -65,14 +88,38 @@ export class StreamClass {
     return weight;
   }
 
+  /** One of the followed streams is still there, and should not be. */
+  suspect(): void {
+    this.#survivors++;
+  }
+
+  /** Whether followed streams are wanted with their line. The same throughout a pulse. */
+  get isSuspect(): boolean {
+    return this.#isSuspect;
+  }
+
+  /**
+   * How many held ones a held one stands for, which was created now. In a suspect class it is known of those that are
+   * tracked and of those that are followed.
+   */
+  get heldWeight(): number {
+    if (!this.#isSuspect || this.#followedEvery === never) return this.#every;
+    const tracked = 1 / this.#every;
+    return 1 / (tracked + (1 - tracked) / this.#followedEvery);
+  }
+
   /** Adapts to how busy the class was. */
   pulse(): void {
+    this.#survivors -= this.#survivors * forgottenPerPulse;
+    this.#isSuspect = this.#survivors >= minSurvivors;
     if (this.#createdInPulse === 0 && this.#every === 1) return;
     this.#perPulse = this.#budget();
     // Not at once down to what a quiet second asks for, or each burst of a busy class would begin tracked in full.
     const every = Math.max(1, Math.ceil(this.#createdInPulse / this.#perPulse), this.#every >> 1);
     if (every < this.#every && this.#countdown > every) this.#countdown = gap(every);
     this.#every = every;
+    this.#followedEvery = every === 1 ? never : Math.max(1, Math.ceil(this.#createdInPulse / followedPerPulse));
+    this.#followCountdown = every === 1 ? never : gap(this.#followedEvery);
     this.#createdInPulse = this.#trackedInPulse = 0;
   }
 

@@ -47,16 +47,18 @@ function bytesPerTracked() {
   const streams = Array.from({ length: count }, () => new PassThrough());
   const population = new Population(1);
   const row = new Row('PassThrough', { site: 'here', frames: [], module: null, ofProgram: true });
+  const kind = () => {};
+  const creation = { kind, row, weight: 1, heldWeight: 1, born: 0, ownsFile: false };
   globalThis.gc();
   globalThis.gc();
   const before = process.memoryUsage().heapUsed;
-  for (const stream of streams) population.add(stream, () => {}, row, 1, 0, false);
+  for (const stream of streams) population.add(stream, creation);
   population.pulse(1);
   globalThis.gc();
   globalThis.gc();
   const bytes = (process.memoryUsage().heapUsed - before) / count;
   if (population.size !== count || streams.length !== count) throw new Error(`Expected ${count} tracked streams`);
-  for (let i = population.size; i < 25_000; i++) population.add(streams[i % count], () => {}, row, 1, 0, false);
+  for (let i = population.size; i < 25_000; i++) population.add(streams[i % count], creation);
   return { bytesPerTracked: bytes, size: population.size, overflowed: population.overflowed };
 }
 
