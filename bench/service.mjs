@@ -1,10 +1,10 @@
 // CPU per request of an HTTP service with several streams and Buffers each, with the profiler on and off in turn:
 //   node bench/service.mjs [SECONDS]     300 by default; meant for a quiet machine, tells how quiet it was
 //
-// The service is a process of its own, of which only the CPU time counts. Slices of 40 requests, each after a few to
-// settle, come in blocks of four, on-off-off-on or off-on-on-off, so that what drifts evenly drops out; every second
-// block is off in all four and shows the noise (A/A). Printed are the median ratio of the blocks and its 95 % interval
-// (bootstrap).
+// The service is a process of its own, of which only the CPU time counts; four of them one after the other, since two
+// processes differ by a percent. Slices of 400 requests, each after a few to settle, come in blocks of four, on-off-off-on
+// or off-on-on-off, so that what drifts evenly drops out; every second block is off in all four and shows the noise (A/A).
+// Printed are the median ratio of the blocks and its 95 % interval (bootstrap).
 //
 // A session lowers the rate until samples stay below its limit per second, within seconds. Slices are shorter than that,
 // so they begin with the rate at which a session that runs on came to rest under the same load.
@@ -15,13 +15,14 @@ import { createRequire } from 'node:module';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createGzip } from 'node:zlib';
-import { quantile } from './trial.mjs';
+import { pin, quantile } from './trial.mjs';
 
 const file = fileURLToPath(import.meta.url);
-const requestsPerSlice = 40;
-const requestsToSettle = 10;
-const slicesToWarmUp = 100;
-const requestsToRest = 15_000;
+const requestsPerSlice = 400;
+const requestsToSettle = 20;
+const slicesToWarmUp = 10;
+const requestsToRest = 10_000;
+const processes = 4;
 const wishedBytes = 512 * 1024;
 
 function serve() {
@@ -87,6 +88,7 @@ async function measure(seconds) {
     return answered;
   };
   const port = await answer();
+  const pinned = pin(process.pid, 0) && pin(child.pid, 1);
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   const body = Buffer.alloc(8000, 2);
   const once = () =>
@@ -133,20 +135,28 @@ async function measure(seconds) {
   }
   child.kill();
   agent.destroy();
+  const where = pinned ? '' : ', not pinned to CPUs';
+  console.log(
+    `${perSecond.toFixed(0)} requests a second${where}, one sample per ${sampleBytes / 1024} KiB (wished: ${wishedBytes / 1024})`,
+  );
+  return { ratios, noise, offUs };
+}
+
+async function bench(seconds) {
+  const runs = [];
+  for (let i = 0; i < processes; i++) runs.push(await measure(seconds / processes));
+  const all = (name) => runs.flatMap((run) => run[name]);
   const shown = (values) => {
     const [low, high] = bootstrap(values).map((value) => value.toFixed(4));
     return `${quantile(values, 0.5).toFixed(4)} (95 % ${low} to ${high})`;
   };
   console.log(
-    `# ${process.version}, ${ratios.length} blocks of 4 x ${requestsPerSlice} requests, ${new Date().toISOString().slice(0, 10)}`,
+    `# ${process.version}, ${all('ratios').length} blocks of 4 x ${requestsPerSlice} requests, ${new Date().toISOString().slice(0, 10)}`,
   );
   console.log(
-    `${perSecond.toFixed(0)} requests a second, one sample per ${sampleBytes / 1024} KiB (wished: ${wishedBytes / 1024})`,
-  );
-  console.log(
-    `off ${quantile(offUs, 0.5).toFixed(0)} us CPU per request; on/off ${shown(ratios)}; A/A ${shown(noise)}`,
+    `off ${quantile(all('offUs'), 0.5).toFixed(0)} us CPU per request; on/off ${shown(all('ratios'))}; A/A ${shown(all('noise'))}`,
   );
 }
 
 if (process.argv[2] === 'serve') serve();
-else await measure(Number(process.argv[2] ?? 300));
+else await bench(Number(process.argv[2] ?? 300));

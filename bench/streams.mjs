@@ -9,14 +9,14 @@
  *
  *   node bench/streams.mjs [seconds]
  */
-import { execFileSync, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { PassThrough, pipeline } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { median, quantile } from './trial.mjs';
+import { median, pin, quantile } from './trial.mjs';
 
 const { StreamTracker } = createRequire(import.meta.url)('../dist/streams.js');
 
@@ -24,16 +24,6 @@ const sliceMs = 100;
 const warmUpMs = 5000;
 const concurrency = 16;
 const resamples = 2000;
-
-/** Returns whether it could be done. */
-function pin(pid, cpu) {
-  try {
-    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', String(cpu), String(pid)], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** The client runs in a process of its own: its streams are not measured. */
 function load(port) {

@@ -1,5 +1,5 @@
 // One trial = one plain Node process that prints one line of JSON. Results are rows of one table.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { cpus, release } from 'node:os';
 import { pathToFileURL } from 'node:url';
 
@@ -21,6 +21,16 @@ export function trial(file, args, { flags = [], node = process.execPath } = {}) 
       else reject(new Error(`Expected ${file} ${args.join(' ')} to exit with 0, received ${code}`));
     });
   });
+}
+
+/** Gives a process a CPU of its own. Returns whether it could be done. */
+export function pin(pid, cpu) {
+  try {
+    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', String(cpu), String(pid)], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function quantile(values, q) {

@@ -5,7 +5,7 @@
 
 namespace extmem {
 
-std::atomic<uint8_t> g_live_filter[kLiveSlots];
+alignas(kFilterLineCells) std::atomic<uint8_t> g_live_filter[kFilterLines * kFilterLineCells];
 
 namespace {
 
@@ -39,21 +39,21 @@ uint32_t FirstSlot(uint32_t bucket) { return (bucket * kBucketSlots) & (kLiveSlo
 
 // The two buckets of an address. The second differs from the first in every case.
 uint32_t Bucket(uintptr_t address, int choice) {
-  uint32_t bucket = LiveHash(address) / kBucketSlots;
+  uint32_t bucket = static_cast<uint32_t>(((address >> 4) * 0x9E3779B97F4A7C15ull) >> 51);
   uint32_t other = static_cast<uint32_t>(((address >> 4) * 0xC2B2AE3D27D4EB4Full) >> 51) | 1;
   return choice == 0 ? bucket : (bucket ^ other) & (kLiveSlots / kBucketSlots - 1);
 }
 
 // Saturates, and then stays: an address that hashes there costs a lookup for ever, which is slow, not wrong.
 void FilterAdd(uintptr_t address) {
-  std::atomic<uint8_t>& cell = g_live_filter[LiveHash(address)];
+  std::atomic<uint8_t>& cell = FilterCell(address);
   uint8_t value = cell.load(std::memory_order_relaxed);
   while (value != UINT8_MAX && !cell.compare_exchange_weak(value, value + 1, std::memory_order_relaxed)) {
   }
 }
 
 void FilterRemove(uintptr_t address) {
-  std::atomic<uint8_t>& cell = g_live_filter[LiveHash(address)];
+  std::atomic<uint8_t>& cell = FilterCell(address);
   uint8_t value = cell.load(std::memory_order_relaxed);
   while (value != UINT8_MAX && value != 0 && !cell.compare_exchange_weak(value, value - 1, std::memory_order_relaxed)) {
   }
@@ -213,7 +213,7 @@ void LiveOldest(uint32_t* seconds, uint32_t count) {
 
 uint64_t LiveOwnBytes() {
   if (g_totals == nullptr) return 0;
-  return kLiveSlots * (sizeof(uintptr_t) + sizeof(Record) + sizeof(uint8_t)) + kMaxStacks * sizeof(Totals);
+  return kLiveSlots * (sizeof(uintptr_t) + sizeof(Record)) + sizeof(g_live_filter) + kMaxStacks * sizeof(Totals);
 }
 
 }  // namespace extmem

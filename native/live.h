@@ -45,14 +45,19 @@ struct StackTotals {
   int64_t live_samples;
 };
 
-extern std::atomic<uint8_t> g_live_filter[kLiveSlots];
+// How many entries each cell stands for. One cache line holds the cells of a page: what a request frees lies close
+// together, and a line of the filter for each free would push the program's own out of the cache.
+constexpr uint32_t kFilterLines = 1u << 10;
+constexpr uint32_t kFilterLineCells = 64;
+extern std::atomic<uint8_t> g_live_filter[kFilterLines * kFilterLineCells];
 
-inline uint32_t LiveHash(uintptr_t address) {
-  return static_cast<uint32_t>(((address >> 4) * 0x9E3779B97F4A7C15ull) >> 48);
+inline std::atomic<uint8_t>& FilterCell(uintptr_t address) {
+  const uint32_t line = static_cast<uint32_t>(((address >> 12) * 0x9E3779B97F4A7C15ull) >> 54);
+  return g_live_filter[line * kFilterLineCells + (address >> 4) % kFilterLineCells];
 }
 
 inline bool MaybeLive(const void* block) {
-  return g_live_filter[LiveHash(reinterpret_cast<uintptr_t>(block))].load(std::memory_order_relaxed) != 0;
+  return FilterCell(reinterpret_cast<uintptr_t>(block)).load(std::memory_order_relaxed) != 0;
 }
 
 // Maps the tables on first use; false when the system has no memory for them.

@@ -36,9 +36,13 @@ export class Survivors {
   }
 
   add(object: object, cls: StreamClass, row: Row | null, now: number): void {
-    if (this.#binding === null || this.#followed.length >= maxFollowed) return;
-    const slot = this.#binding.weakAdd(object);
-    if (slot === -1) return;
+    if (this.#binding === null) return;
+    const slot = this.#followed.length < maxFollowed ? this.#binding.weakAdd(object) : -1;
+    if (slot === -1) {
+      // Without a line nothing was to be said of it.
+      if (row !== null) this.#population.overflowed++;
+      return;
+    }
     const epoch = this.#population.collections;
     this.#followed.push({ slot, cls, epoch, row, heldWeight: cls.heldWeight, born: now });
   }
