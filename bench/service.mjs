@@ -2,9 +2,10 @@
 //   node bench/service.mjs [SECONDS]     300 by default; meant for a quiet machine, tells how quiet it was
 //
 // The service is a process of its own, of which only the CPU time counts; four of them one after the other, since two
-// processes differ by a percent. Slices of 400 requests, each after a few to settle, come in blocks of four, on-off-off-on
+// processes differ by a percent. Slices of 100 requests, each after a few to settle, come in blocks of four, on-off-off-on
 // or off-on-on-off, so that what drifts evenly drops out; every second block is off in all four and shows the noise (A/A).
-// Printed are the median ratio of the blocks and its 95 % interval (bootstrap).
+// A major collection falls into one slice or another, so the ratios have two humps: printed is their geometric mean
+// without the tenth at either end, and its 95 % interval (bootstrap).
 //
 // A session lowers the rate until samples stay below its limit per second, within seconds. Slices are shorter than that,
 // so they begin with the rate at which a session that runs on came to rest under the same load.
@@ -18,9 +19,9 @@ import { createGzip } from 'node:zlib';
 import { pin, quantile } from './trial.mjs';
 
 const file = fileURLToPath(import.meta.url);
-const requestsPerSlice = 400;
+const requestsPerSlice = 100;
 const requestsToSettle = 20;
-const slicesToWarmUp = 10;
+const slicesToWarmUp = 40;
 const requestsToRest = 10_000;
 const processes = 4;
 const wishedBytes = 512 * 1024;
@@ -66,17 +67,19 @@ function serve() {
   server.listen(0, '127.0.0.1', () => process.send({ value: server.address().port }));
 }
 
+/** Geometric, as of ratios, without the tenth at either end. */
+function trimmedMean(values) {
+  const cut = Math.floor(values.length / 10);
+  const kept = values.toSorted((a, b) => a - b).slice(cut, values.length - cut);
+  return Math.exp(kept.reduce((sum, value) => sum + Math.log(value), 0) / kept.length);
+}
+
 function bootstrap(values) {
-  const medians = [];
+  const means = [];
   for (let i = 0; i < 2000; i++) {
-    medians.push(
-      quantile(
-        values.map(() => values[Math.floor(Math.random() * values.length)]),
-        0.5,
-      ),
-    );
+    means.push(trimmedMean(values.map(() => values[Math.floor(Math.random() * values.length)])));
   }
-  return [quantile(medians, 0.025), quantile(medians, 0.975)];
+  return [quantile(means, 0.025), quantile(means, 0.975)];
 }
 
 async function measure(seconds) {
@@ -148,7 +151,7 @@ async function bench(seconds) {
   const all = (name) => runs.flatMap((run) => run[name]);
   const shown = (values) => {
     const [low, high] = bootstrap(values).map((value) => value.toFixed(4));
-    return `${quantile(values, 0.5).toFixed(4)} (95 % ${low} to ${high})`;
+    return `${trimmedMean(values).toFixed(4)} (95 % ${low} to ${high})`;
   };
   console.log(
     `# ${process.version}, ${all('ratios').length} blocks of 4 x ${requestsPerSlice} requests, ${new Date().toISOString().slice(0, 10)}`,

@@ -45,14 +45,15 @@ struct StackTotals {
   int64_t live_samples;
 };
 
-// How many entries each cell stands for. One cache line holds the cells of a page: what a request frees lies close
-// together, and a line of the filter for each free would push the program's own out of the cache.
+// How many entries each cell stands for. One cache line holds the cells of 256 KiB of addresses: what a request frees lies
+// close together, and a line of the filter for each free would push the program's own out of the caches. Samples are as
+// thin as one in `sampleBytes` of memory, so a line is never crowded by what lies close together.
 constexpr uint32_t kFilterLines = 1u << 10;
 constexpr uint32_t kFilterLineCells = 64;
 extern std::atomic<uint8_t> g_live_filter[kFilterLines * kFilterLineCells];
 
 inline std::atomic<uint8_t>& FilterCell(uintptr_t address) {
-  const uint32_t line = static_cast<uint32_t>(((address >> 12) * 0x9E3779B97F4A7C15ull) >> 54);
+  const uint32_t line = static_cast<uint32_t>(((address >> 18) * 0x9E3779B97F4A7C15ull) >> 54);
   return g_live_filter[line * kFilterLineCells + (address >> 4) % kFilterLineCells];
 }
 

@@ -17,11 +17,10 @@ const trackedOfBusy = 5;
 const busy = 200;
 /** … and once some of a class are held: a slow leak among many healthy ones needs a closer look. */
 const suspectedPerPulse = 50;
-/**
- * Streams in a pulse that are only followed, where not all are tracked (survivors.ts). They cost next to nothing, or in
- * a suspect class a stack.
- */
-const followedPerPulse = 200;
+/** Streams in a pulse that are only followed, where not all are tracked (survivors.ts). They cost next to nothing … */
+const followedPerPulse = 100;
+/** … and in a suspect class a stack. */
+const followedOfSuspect = 200;
 /** A class is suspect after this many survivors, each of which counts half after a minute. */
 const minSurvivors = 3;
 const forgottenPerPulse = 1 - 0.5 ** (1 / 60);
@@ -118,7 +117,8 @@ export class StreamClass {
     const every = Math.max(1, Math.ceil(this.#createdInPulse / this.#perPulse), this.#every >> 1);
     if (every < this.#every && this.#countdown > every) this.#countdown = gap(every);
     this.#every = every;
-    this.#followedEvery = every === 1 ? never : Math.max(1, Math.ceil(this.#createdInPulse / followedPerPulse));
+    const followed = this.#isSuspect ? followedOfSuspect : followedPerPulse;
+    this.#followedEvery = every === 1 ? never : Math.max(1, Math.ceil(this.#createdInPulse / followed));
     this.#followCountdown = every === 1 ? never : gap(this.#followedEvery);
     this.#createdInPulse = this.#trackedInPulse = 0;
   }
