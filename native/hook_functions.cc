@@ -176,6 +176,22 @@ void* HookNewDirect(size_t size, uintptr_t second, const void* third) {
   return block;
 }
 
+// For the operators of libstdc++, which are malloc and free but for what happens when memory is out. Most allocations
+// of a service come this way, and a busy one has no room in its branch predictors for two more hops each.
+template <int kForm>
+void* HookNewStandard(size_t size, uintptr_t second, const void* third) {
+  const size_t bytes = size == 0 ? 1 : size;
+  void* block = original_malloc(bytes);
+  if (__builtin_expect(block == nullptr, 0)) return original_new[kForm](size, second, third);
+  Account(block, bytes, __builtin_frame_address(0));
+  return block;
+}
+
+void HookDeleteStandard(void* block) {
+  BeforeFree(block);
+  original_free(block);
+}
+
 template <int kForm>
 void HookDelete(void* block, uintptr_t second, uintptr_t third) {
   BeforeFree(block);
@@ -247,17 +263,22 @@ void* Address(Function* function) {
   return reinterpret_cast<void*>(function);
 }
 
-#define EXTMEM_PLAIN(name, kind, hook)                                                          \
-  {                                                                                             \
-#name, HookKind::kind, Address(hook), nullptr, reinterpret_cast < void**>(&original_##name) \
+#define EXTMEM_PLAIN(name, kind, hook)                                                                   \
+  {                                                                                                      \
+#name, HookKind::kind, Address(hook), nullptr, nullptr, reinterpret_cast < void**>(&original_##name) \
   }
-#define EXTMEM_NEW(name, form)                                                  \
-  {                                                                             \
-    name, HookKind::kNew, Address(HookNew<form>), Address(HookNewDirect<form>), \
-        reinterpret_cast<void**>(&original_new[form])                           \
+#define EXTMEM_NEW(name, form, standard)                                                  \
+  {                                                                                       \
+    name, HookKind::kNew, Address(HookNew<form>), Address(HookNewDirect<form>), standard, \
+        reinterpret_cast<void**>(&original_new[form])                                     \
   }
-#define EXTMEM_DELETE(name, form) \
-  { name, HookKind::kDelete, Address(HookDelete<form>), nullptr, reinterpret_cast<void**>(&original_delete[form]) }
+#define EXTMEM_STANDARD_NEW(name, form) EXTMEM_NEW(name, form, Address(HookNewStandard<form>))
+#define EXTMEM_DELETE(name, form, standard)                                \
+  {                                                                        \
+    name, HookKind::kDelete, Address(HookDelete<form>), nullptr, standard, \
+        reinterpret_cast<void**>(&original_delete[form])                   \
+  }
+#define EXTMEM_STANDARD_DELETE(name, form) EXTMEM_DELETE(name, form, Address(HookDeleteStandard))
 
 }  // namespace
 
@@ -267,16 +288,16 @@ const HookedFunction kHookedFunctions[] = {
     EXTMEM_PLAIN(free_aligned_sized, kRelease, HookFreeAlignedSized),
     EXTMEM_PLAIN(realloc, kRelease, HookRealloc),
     EXTMEM_PLAIN(reallocarray, kRelease, HookReallocarray),
-    EXTMEM_DELETE("_ZdlPv", 0),
-    EXTMEM_DELETE("_ZdaPv", 1),
-    EXTMEM_DELETE("_ZdlPvm", 2),
-    EXTMEM_DELETE("_ZdaPvm", 3),
-    EXTMEM_DELETE("_ZdlPvRKSt9nothrow_t", 4),
-    EXTMEM_DELETE("_ZdaPvRKSt9nothrow_t", 5),
-    EXTMEM_DELETE("_ZdlPvSt11align_val_t", 6),
-    EXTMEM_DELETE("_ZdaPvSt11align_val_t", 7),
-    EXTMEM_DELETE("_ZdlPvmSt11align_val_t", 8),
-    EXTMEM_DELETE("_ZdaPvmSt11align_val_t", 9),
+    EXTMEM_STANDARD_DELETE("_ZdlPv", 0),
+    EXTMEM_STANDARD_DELETE("_ZdaPv", 1),
+    EXTMEM_STANDARD_DELETE("_ZdlPvm", 2),
+    EXTMEM_STANDARD_DELETE("_ZdaPvm", 3),
+    EXTMEM_STANDARD_DELETE("_ZdlPvRKSt9nothrow_t", 4),
+    EXTMEM_STANDARD_DELETE("_ZdaPvRKSt9nothrow_t", 5),
+    EXTMEM_DELETE("_ZdlPvSt11align_val_t", 6, nullptr),
+    EXTMEM_DELETE("_ZdaPvSt11align_val_t", 7, nullptr),
+    EXTMEM_DELETE("_ZdlPvmSt11align_val_t", 8, nullptr),
+    EXTMEM_DELETE("_ZdaPvmSt11align_val_t", 9, nullptr),
     EXTMEM_PLAIN(munmap, kMap, HookMunmap),
     EXTMEM_PLAIN(malloc, kAllocate, HookMalloc),
     EXTMEM_PLAIN(calloc, kAllocate, HookCalloc),
@@ -285,14 +306,14 @@ const HookedFunction kHookedFunctions[] = {
     EXTMEM_PLAIN(memalign, kAllocate, HookMemalign),
     EXTMEM_PLAIN(valloc, kAllocate, HookValloc),
     EXTMEM_PLAIN(pvalloc, kAllocate, HookPvalloc),
-    EXTMEM_NEW("_Znwm", 0),
-    EXTMEM_NEW("_Znam", 1),
-    EXTMEM_NEW("_ZnwmRKSt9nothrow_t", 2),
-    EXTMEM_NEW("_ZnamRKSt9nothrow_t", 3),
-    EXTMEM_NEW("_ZnwmSt11align_val_t", 4),
-    EXTMEM_NEW("_ZnamSt11align_val_t", 5),
-    EXTMEM_NEW("_ZnwmSt11align_val_tRKSt9nothrow_t", 6),
-    EXTMEM_NEW("_ZnamSt11align_val_tRKSt9nothrow_t", 7),
+    EXTMEM_STANDARD_NEW("_Znwm", 0),
+    EXTMEM_STANDARD_NEW("_Znam", 1),
+    EXTMEM_STANDARD_NEW("_ZnwmRKSt9nothrow_t", 2),
+    EXTMEM_STANDARD_NEW("_ZnamRKSt9nothrow_t", 3),
+    EXTMEM_NEW("_ZnwmSt11align_val_t", 4, nullptr),
+    EXTMEM_NEW("_ZnamSt11align_val_t", 5, nullptr),
+    EXTMEM_NEW("_ZnwmSt11align_val_tRKSt9nothrow_t", 6, nullptr),
+    EXTMEM_NEW("_ZnamSt11align_val_tRKSt9nothrow_t", 7, nullptr),
     EXTMEM_PLAIN(mmap, kMap, HookMmap),
     EXTMEM_PLAIN(mmap64, kMap, HookMmap64),
     EXTMEM_PLAIN(mremap, kMap, HookMremap),

@@ -12,7 +12,7 @@ enum class HookKind : uint8_t {
   kRelease,     // free, realloc, ...: patched first
   kAllocate,    // malloc, ...
   kNew,         // operator new: how it is watched depends on who defines it
-  kDelete,      // operator delete: only where it does not end in a free that is patched
+  kDelete,      // operator delete: only where it does not end in a free that is patched, or where that is spared
   kMap,         // mmap family: in every object but the executable
   kInvalidate,  // the same functions in the executable: V8's own mappings, of which we only learn that they changed
 };
@@ -21,8 +21,9 @@ struct HookedFunction {
   const char* name;
   HookKind kind;
   void* hook;
-  void* direct_hook;  // kNew: for an operator new that does not call a patched malloc; else null
-  void** original;    // filled in before any slot is rewritten; null = does not exist here
+  void* direct_hook;    // kNew: for an operator new that does not call a patched malloc; else null
+  void* standard_hook;  // kNew, kDelete: for the one of libstdc++, whose malloc or free it calls itself; else null
+  void** original;      // filled in before any slot is rewritten; null = does not exist here
 };
 
 extern const HookedFunction kHookedFunctions[];

@@ -43,7 +43,8 @@ size_t g_slot_count = 0;
 HookReport g_report;
 uintptr_t g_stubs[kMaxFunctions];  // the executable's stub for each function, or 0
 uintptr_t g_libc = 0, g_loader = 0, g_vdso = 0, g_allocator = 0;
-bool g_new_is_direct = false;  // operator new is part of the allocator
+bool g_new_is_direct = false;       // operator new is part of the allocator
+bool g_is_standard[kMaxFunctions];  // an operator of libstdc++, which ends in a malloc or a free of somebody else
 uint64_t g_adds = 0;
 bool g_look_again = false;
 
@@ -53,18 +54,25 @@ bool IsOurHook(uintptr_t value) {
   for (size_t i = 0; i < kHookedFunctionCount; i++) {
     const HookedFunction& function = kHookedFunctions[i];
     if (value == reinterpret_cast<uintptr_t>(function.hook) ||
-        (function.direct_hook != nullptr && value == reinterpret_cast<uintptr_t>(function.direct_hook))) {
+        (function.direct_hook != nullptr && value == reinterpret_cast<uintptr_t>(function.direct_hook)) ||
+        (function.standard_hook != nullptr && value == reinterpret_cast<uintptr_t>(function.standard_hook))) {
       return true;
     }
   }
   return false;
 }
 
+void* HookOf(size_t f) {
+  const HookedFunction& function = kHookedFunctions[f];
+  if (function.kind == HookKind::kNew && g_new_is_direct) return function.direct_hook;
+  return g_is_standard[f] ? function.standard_hook : function.hook;
+}
+
 // Which kinds of functions are rewritten in which object, in this order.
-bool Wanted(HookKind kind, bool executable) {
-  switch (kind) {
+bool Wanted(size_t f, bool executable) {
+  switch (kHookedFunctions[f].kind) {
     case HookKind::kDelete:
-      return g_new_is_direct;
+      return g_new_is_direct || g_is_standard[f];
     case HookKind::kMap:
       return !executable;
     case HookKind::kInvalidate:
@@ -94,7 +102,7 @@ void ForEachSlot(const LoadedObject& object, bool executable, Visit visit) {
       if (name == nullptr) continue;
       for (size_t f = 0; f < kHookedFunctionCount; f++) {
         const HookedFunction& function = kHookedFunctions[f];
-        if (name[0] == function.name[0] && Wanted(function.kind, executable) && strcmp(name, function.name) == 0) {
+        if (name[0] == function.name[0] && Wanted(f, executable) && strcmp(name, function.name) == 0) {
           visit(f, type, *symbol, reinterpret_cast<std::atomic<uintptr_t>*>(place));
         }
       }
@@ -145,40 +153,40 @@ int ScanObject(dl_phdr_info* info, size_t, void* data) {
   // Our own code allocates unseen, but its libraries are seen allocating for it, so its frees are followed too.
   const int rounds = object.Contains(Self()) ? 1 : 2;
   for (int round = 0; round < rounds; round++) {
-    ForEachSlot(
-        object, executable, [&](size_t f, uint32_t type, const ElfW(Sym) & symbol, std::atomic<uintptr_t> * place) {
-          const HookedFunction& function = kHookedFunctions[f];
-          const bool releases = function.kind == HookKind::kRelease || function.kind == HookKind::kDelete;
-          if (releases != (round == 0) || *function.original == nullptr) return;
-          const uintptr_t value = place->load(std::memory_order_relaxed);
-          if (IsOurHook(value)) {
-            patched = true;
-            g_report.slots++;
-            return;
-          }
-          if (value == 0) return;  // an optional function that is absent: its address is tested
-          // Not bound yet: the slot leads back into its own object, yet not to a definition there.
-          const bool defined_here = symbol.st_shndx != SHN_UNDEF && value == object.base + symbol.st_value;
-          const bool lazy = type == kCallSlot && object.Contains(value) && !defined_here;
-          const bool expected = value == reinterpret_cast<uintptr_t>(*function.original) ||
-                                (g_stubs[f] != 0 && value == g_stubs[f]) || lazy;
-          if (!expected) {
-            g_report.foreign_slots++;
-            const bool essential = function.kind == HookKind::kRelease || function.kind == HookKind::kAllocate;
-            if (executable && essential && g_report.foreign == 0) g_report.foreign = value;
-            return;
-          }
-          void* hook = function.kind == HookKind::kNew && g_new_is_direct ? function.direct_hook : function.hook;
-          if (g_slot_count == kMaxSlots) {
-            g_report.dropped_slots++;
-          } else if (!scan->opener.Write(object, place, reinterpret_cast<uintptr_t>(hook))) {
-            g_report.refused_slots++;
-          } else {
-            Remember(place, value, reinterpret_cast<uintptr_t>(hook));
-            patched = true;
-            g_report.slots++;
-          }
-        });
+    ForEachSlot(object, executable,
+                [&](size_t f, uint32_t type, const ElfW(Sym) & symbol, std::atomic<uintptr_t> * place) {
+                  const HookedFunction& function = kHookedFunctions[f];
+                  const bool releases = function.kind == HookKind::kRelease || function.kind == HookKind::kDelete;
+                  if (releases != (round == 0) || *function.original == nullptr) return;
+                  const uintptr_t value = place->load(std::memory_order_relaxed);
+                  if (IsOurHook(value)) {
+                    patched = true;
+                    g_report.slots++;
+                    return;
+                  }
+                  if (value == 0) return;  // an optional function that is absent: its address is tested
+                  // Not bound yet: the slot leads back into its own object, yet not to a definition there.
+                  const bool defined_here = symbol.st_shndx != SHN_UNDEF && value == object.base + symbol.st_value;
+                  const bool lazy = type == kCallSlot && object.Contains(value) && !defined_here;
+                  const bool expected = value == reinterpret_cast<uintptr_t>(*function.original) ||
+                                        (g_stubs[f] != 0 && value == g_stubs[f]) || lazy;
+                  if (!expected) {
+                    g_report.foreign_slots++;
+                    const bool essential = function.kind == HookKind::kRelease || function.kind == HookKind::kAllocate;
+                    if (executable && essential && g_report.foreign == 0) g_report.foreign = value;
+                    return;
+                  }
+                  void* hook = HookOf(f);
+                  if (g_slot_count == kMaxSlots) {
+                    g_report.dropped_slots++;
+                  } else if (!scan->opener.Write(object, place, reinterpret_cast<uintptr_t>(hook))) {
+                    g_report.refused_slots++;
+                  } else {
+                    Remember(place, value, reinterpret_cast<uintptr_t>(hook));
+                    patched = true;
+                    g_report.slots++;
+                  }
+                });
   }
   if (patched) g_report.patched_objects++;
   return 0;
@@ -251,6 +259,14 @@ int FindOwner(dl_phdr_info* info, size_t, void* data) {
   return 1;
 }
 
+bool IsOfStandardLibrary(void* address) {
+  Dl_info info;
+  if (address == nullptr || dladdr(address, &info) == 0 || info.dli_fname == nullptr) return false;
+  const char* slash = strrchr(info.dli_fname, '/');
+  const char* name = slash == nullptr ? info.dli_fname : slash + 1;
+  return strncmp(name, "libstdc++.so", 12) == 0;
+}
+
 uintptr_t ObjectOf(void* address) {
   Owner owner = {reinterpret_cast<uintptr_t>(address), 0};
   dl_iterate_phdr(FindOwner, &owner);
@@ -305,6 +321,13 @@ HookStatus FindOriginals() {
   void* new_function = FindSymbol("_Znwm");
   g_allocator = reinterpret_cast<uintptr_t>(malloc_function);
   g_new_is_direct = new_function != nullptr && ObjectOf(new_function) == ObjectOf(malloc_function);
+  // Each operator can be replaced alone, and those of libstdc++ call each other: only when all are its own.
+  bool all = true;
+  for (size_t f = 0; f < kHookedFunctionCount; f++) {
+    g_is_standard[f] = kHookedFunctions[f].standard_hook != nullptr;
+    if (g_is_standard[f]) all = all && IsOfStandardLibrary(*kHookedFunctions[f].original);
+  }
+  for (size_t f = 0; f < kHookedFunctionCount; f++) g_is_standard[f] = g_is_standard[f] && all;
   return HookStatus::kInstalled;
 }
 

@@ -45,9 +45,9 @@ struct StackTotals {
   int64_t live_samples;
 };
 
-// How many entries each cell stands for. One cache line holds the cells of 256 KiB of addresses: what a request frees lies
-// close together, and a line of the filter for each free would push the program's own out of the caches. Samples are as
-// thin as one in `sampleBytes` of memory, so a line is never crowded by what lies close together.
+// How many entries each cell stands for. One cache line holds the cells of 256 KiB of addresses: what a request frees
+// lies close together, and a line of the filter for each free would push the program's own out of the caches. Samples
+// are as thin as one in `sampleBytes` of memory, so a line is never crowded by what lies close together.
 constexpr uint32_t kFilterLines = 1u << 10;
 constexpr uint32_t kFilterLineCells = 64;
 extern std::atomic<uint8_t> g_live_filter[kFilterLines * kFilterLineCells];

@@ -142,7 +142,8 @@ const cases = {
     const { snapshot } = require(join(root, 'dist', 'index.js'));
     snapshot();
     const before = snapshot().ledger.leafBytes.runtime;
-    const profiler = new NativeProfiler(binding, { sampleBytes: 512 * 1024, stackDepth: 64 });
+    const options = { sampleBytes: 512 * 1024, stackDepth: 64, maxSamplesPerSecond: 0 };
+    const profiler = new NativeProfiler(binding, options);
     leak.hold(65_536, 32_768);
     const { liveBytes, tracked } = profiler.numbers();
     return { liveBytes, tracked, ownBytes: snapshot().ledger.leafBytes.runtime - before };

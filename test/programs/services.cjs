@@ -3,8 +3,7 @@
 // Samples every 200 ms, and prints one line of JSON: which verdicts were found on which sample, with their suspects.
 //
 // The client lives in the same process, so its garbage is part of the noise, as a service's own clients are. Leaks are
-// paced by requests: about 100 a second. The first 600 come before the session and the service: samples are taken fifty
-// times as often as in earnest, but V8's compilers warm up (and leave 10 MB in their arenas) at their own pace.
+// paced by requests: about 100 a second.
 'use strict';
 const http = require('node:http');
 const { start } = require('extmem');
@@ -16,49 +15,35 @@ const services = {
 };
 
 const [name, sampleCount = '110', recording = 'none'] = process.argv.slice(2);
-const requestsToWarmUp = 600;
-const turnMs = 20;
+const session = start({ interval: 200, destination: recording, sampleBytes: process.env.SAMPLE_BYTES ?? '512KiB' });
+const handle = services[name]();
+const found = [];
+let samples = 0;
+session.on('verdict', ({ id, state, sentence, shares, suspects }) => {
+  const sites = suspects.slice(0, 2).map((suspect) => suspect.site);
+  found.push({ id, state, at: samples, shares, suspects: sites, sentence });
+});
+session.on('sample', (sample) => {
+  if (++samples < Number(sampleCount)) return;
+  const states = Object.fromEntries(session.verdicts().map(({ id, state, reason }) => [id, `${state}: ${reason}`]));
+  process.stdout.write(`${JSON.stringify({ found, states, samples, served, rssBytes: sample.rssBytes })}\n`);
+  session.stop();
+  process.exit();
+});
 
 let served = 0;
-let handle = null;
-
-function begin() {
-  const session = start({ interval: 200, destination: recording, sampleBytes: process.env.SAMPLE_BYTES ?? '512KiB' });
-  handle = services[name]();
-  const found = [];
-  let samples = 0;
-  session.on('verdict', ({ id, state, sentence, shares, suspects }) => {
-    const sites = suspects.slice(0, 2).map((suspect) => suspect.site);
-    found.push({ id, state, at: samples, shares, suspects: sites, sentence });
-  });
-  session.on('sample', (sample) => {
-    if (++samples < Number(sampleCount)) return;
-    const states = Object.fromEntries(session.verdicts().map(({ id, state, reason }) => [id, `${state}: ${reason}`]));
-    process.stdout.write(`${JSON.stringify({ found, states, samples, served, rssBytes: sample.rssBytes })}\n`);
-    session.stop();
-    process.exit();
-  });
-}
-
 const server = http.createServer(async (_, response) => {
-  if (handle !== null) await handle(served++);
+  await handle(served++);
   response.end('ok');
 });
 server.listen(0, '127.0.0.1', () => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
   const { port } = server.address();
-  const send = (requests) => {
-    for (let n = 0; n < requests; n++) {
+  setInterval(() => {
+    for (let n = 0; n < 2; n++) {
       const request = http.get({ port, host: '127.0.0.1', agent }, (response) => response.resume());
       // A keep-alive socket may be closed in the moment it is used again.
       request.on('error', () => {});
     }
-  };
-  let warmedUp = 0;
-  setInterval(() => {
-    if (handle !== null) return send(2);
-    send(4);
-    warmedUp += 4;
-    if (warmedUp >= requestsToWarmUp) begin();
-  }, turnMs);
+  }, 20);
 });
