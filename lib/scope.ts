@@ -65,6 +65,9 @@ export type OwnedMetric = 'oldHeap' | 'buffers' | 'others' | 'contexts';
 const survivingRatio = 0.5;
 const garbageRatio = 0.3;
 
+/** Points after collections whose newer half can be compared with the older one. */
+const leastHalves = 4;
+
 /** Slopes of classes are shares of a growth that is found already: they need fewer points than a test. */
 const sharePoints = 6;
 
@@ -94,6 +97,10 @@ const hiddenAlpha = 0.05;
 
 /** A leak that starts within a window makes its newer half steeper by far more than noise does. */
 const lateBend = 2;
+
+function least(values: Float64Array, from: number, to: number): number {
+  return values.subarray(from, to).reduce((lowest, value) => Math.min(lowest, value), Number.POSITIVE_INFINITY);
+}
 
 export interface ScopeOptions {
   /** Rows looked back on. */
@@ -233,6 +240,10 @@ export class Scope {
         : afterFirst;
     const grown = before - first;
     const climbs = points >= 2 && after.values.every((value, i) => i === 0 || value > (after.values[i - 1] as number));
+    // A batch that fills up and is dropped ends higher than it began, depending on when one looks.
+    if (points >= leastHalves && least(after.values, points >> 1, points) <= least(after.values, 0, points >> 1)) {
+      return 'level';
+    }
     if (climbs && last - first >= Math.max(2 * floor, survivingRatio * grown)) return 'rising';
     if (grown < floor) return 'unknown';
     if (last - first >= survivingRatio * grown) return 'rising';
