@@ -248,6 +248,7 @@ int FindBound(dl_phdr_info* info, size_t, void* data) {
 struct Owner {
   uintptr_t address;
   uintptr_t low;
+  bool is_standard;  // libstdc++
 };
 
 int FindOwner(dl_phdr_info* info, size_t, void* data) {
@@ -256,21 +257,16 @@ int FindOwner(dl_phdr_info* info, size_t, void* data) {
   ParseObject(*info, &object);
   if (!object.Contains(owner->address)) return 0;
   owner->low = object.low;
+  const char* slash = strrchr(info->dlpi_name, '/');
+  const char* name = slash == nullptr ? info->dlpi_name : slash + 1;
+  owner->is_standard = strncmp(name, "libstdc++.so", 12) == 0;
   return 1;
 }
 
-bool IsOfStandardLibrary(void* address) {
-  Dl_info info;
-  if (address == nullptr || dladdr(address, &info) == 0 || info.dli_fname == nullptr) return false;
-  const char* slash = strrchr(info.dli_fname, '/');
-  const char* name = slash == nullptr ? info.dli_fname : slash + 1;
-  return strncmp(name, "libstdc++.so", 12) == 0;
-}
-
-uintptr_t ObjectOf(void* address) {
-  Owner owner = {reinterpret_cast<uintptr_t>(address), 0};
-  dl_iterate_phdr(FindOwner, &owner);
-  return owner.low;
+Owner OwnerOf(void* address) {
+  Owner owner = {reinterpret_cast<uintptr_t>(address), 0, false};
+  if (address != nullptr) dl_iterate_phdr(FindOwner, &owner);
+  return owner;
 }
 
 struct Definer {
@@ -320,12 +316,12 @@ HookStatus FindOriginals() {
   void* malloc_function = FindSymbol("malloc");
   void* new_function = FindSymbol("_Znwm");
   g_allocator = reinterpret_cast<uintptr_t>(malloc_function);
-  g_new_is_direct = new_function != nullptr && ObjectOf(new_function) == ObjectOf(malloc_function);
+  g_new_is_direct = new_function != nullptr && OwnerOf(new_function).low == OwnerOf(malloc_function).low;
   // Each operator can be replaced alone, and those of libstdc++ call each other: only when all are its own.
   bool all = true;
   for (size_t f = 0; f < kHookedFunctionCount; f++) {
     g_is_standard[f] = kHookedFunctions[f].standard_hook != nullptr;
-    if (g_is_standard[f]) all = all && IsOfStandardLibrary(*kHookedFunctions[f].original);
+    if (g_is_standard[f]) all = all && OwnerOf(*kHookedFunctions[f].original).is_standard;
   }
   for (size_t f = 0; f < kHookedFunctionCount; f++) g_is_standard[f] = g_is_standard[f] && all;
   return HookStatus::kInstalled;
