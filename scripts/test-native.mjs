@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const gyp = readFileSync(join(root, 'binding.gyp'), 'utf8');
 const core = [...gyp.matchAll(/native\/[a-z0-9_]+\.cc/g)]
   .map(([path]) => path)
-  .filter((path) => !['native/addon.cc', 'native/declaration.cc', 'native/profile_exports.cc'].includes(path));
+  .filter((path) => !/native\/(addon|declaration|profile_exports|weak_refs)\.cc/.test(path));
 const headers = ['native', 'test/native'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.h'))
