@@ -150,11 +150,12 @@ interface Slow {
 
 /** 1 in 200 of 2000 a second, an interval of a second. What only the tracked ones tell takes minutes. */
 function runSlow(node: Node, mode: 'leak' | 'pool', mostSeconds: number): Promise<Slow> {
-  return runForJson<Slow>(node, [smallHeap, `${programs}/streams-slow.cjs`, mode, '1000', '200', `${mostSeconds}`]);
+  const args = [smallHeap, `${programs}/streams-slow.cjs`, mode, '1000', '200', `${mostSeconds}`];
+  return runForJson<Slow>(node, args, { slowestMs: 1500 * mostSeconds });
 }
 
 async function checkSlowLeak(t: Test, node: Node) {
-  const { suspect } = await runSlow(node, 'leak', 110);
+  const { suspect } = await runSlow(node, 'leak', 200);
   t.match(suspect, { className: 'PassThrough', site: /^create \(.*streams-slow\.cjs:\d+:\d+\)$/ });
   t.strictSame(Object.keys(suspect?.states ?? {}), ['never read']);
 }
