@@ -201,8 +201,8 @@ export class StreamTracker {
   }
 
   #track(cls: StreamClass, object: object, cut: unknown): void {
-    const { kind, heldWeight } = cls;
-    const weight = cls.weigh();
+    const { kind } = cls;
+    const { weight, heldWeight } = cls.weigh();
     const row = this.#rowOf(cls, cut);
     if (row === null) return;
     const ownsFile = kind === fileKind && weight === 1 && closesItsFile(object);

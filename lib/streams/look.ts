@@ -39,6 +39,7 @@ export interface Look {
 
 /** Of a stream that is dropped with more than this buffered, the flags are not kept: the buffer hangs on them. */
 const maxPinnedLength = 64 * 1024;
+
 /** Of Node's ReadableState. `pipes` is an array, or in readable-stream 2 also one stream or `null`. */
 export interface ReadFlags {
   readonly destroyed?: boolean;

@@ -78,13 +78,14 @@ export class StreamClass {
     return toFollow;
   }
 
-  /** How many creations the tracked one stands for. Ask for `heldWeight` before. */
-  weigh(): number {
+  /** How many creations the tracked one stands for, and how many held ones if it is held. */
+  weigh(): { readonly weight: number; readonly heldWeight: number } {
+    const { heldWeight } = this;
     const weight = this.#every;
     // Bursts are bounded within the pulse too: each time that the budget is used up, every second one is left out.
     if (++this.#trackedInPulse % this.#perPulse === 0) this.#every *= 2;
     this.#countdown = gap(this.#every);
-    return weight;
+    return { weight, heldWeight };
   }
 
   /** One of the followed streams is still there, and should not be. */
