@@ -39,7 +39,7 @@ function byHand(line) {
 function again(tickUs) {
   const { GcWatch } = require('../dist/gc.js');
   const { Log } = require('../dist/log.js');
-  const { loadNative } = require('../dist/native.js');
+  const { loadNative } = require('../dist/binding/load.js');
   const { NativeProfiler } = require('../dist/profile.js');
   const { Sampler } = require('../dist/sampler.js');
   const { StreamTracker } = require('../dist/streams.js');

@@ -20,7 +20,7 @@ import {
   writeSync,
 } from 'node:fs';
 import type { Writable } from 'node:stream';
-import type { Binding } from './binding.js';
+import type { Binding } from './binding/binding.js';
 import { ExtmemError, messageOf } from './errors.js';
 import type { Destination } from './options.js';
 

@@ -1,9 +1,9 @@
 /** What works here and why the rest does not, with the advice that follows from the configuration. */
 import { getHeapStatistics } from 'node:v8';
+import type { Native } from './binding/load.js';
 import { type Capabilities, findCapabilities } from './capabilities.js';
 import { formatBytes } from './format.js';
 import { findLimit, readLimit } from './limit.js';
-import type { Native } from './native.js';
 import { NativeProfiler } from './profile.js';
 import type { Limit } from './sample.js';
 import { readText } from './sampler.js';

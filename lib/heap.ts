@@ -1,6 +1,6 @@
 /** V8's own account of this isolate, and the counters of what JavaScript holds outside its heap. */
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
-import type { Binding } from './binding.js';
+import type { Binding } from './binding/binding.js';
 import type { GcWatch } from './gc.js';
 import type { External, HeapSpace, V8Heap } from './sample.js';
 

@@ -1,8 +1,9 @@
 /** The public API. ESM imports re-export this very file, so that both module systems share one session. */
+
+import { loadNative } from './binding/load.js';
 import { compare } from './compare.js';
 import { diagnose } from './doctor.js';
 import { ExtmemError } from './errors.js';
-import { loadNative } from './native.js';
 import { type Options, resolveOptions } from './options.js';
 import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';

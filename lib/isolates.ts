@@ -4,9 +4,9 @@
  */
 import { getHeapStatistics } from 'node:v8';
 import { threadId } from 'node:worker_threads';
-import type { Binding } from './binding.js';
+import type { Binding } from './binding/binding.js';
+import { known, monotonicMs } from './binding/pass.js';
 import { readOutside } from './heap.js';
-import { known, monotonicMs } from './pass.js';
 import type { Isolate } from './sample.js';
 
 /** Numbers in a row of the addon's table. */

@@ -1,10 +1,10 @@
 /** The line format: one JSON object per line, shaped as pino's, with everything of ours under `extmem`. */
 import { hostname } from 'node:os';
 import type { Alert } from './alerts.js';
+import type { Native } from './binding/load.js';
 import type { Capabilities } from './capabilities.js';
 import type { Sink } from './destination.js';
 import { formatBytes } from './format.js';
-import type { Native } from './native.js';
 import type { ResolvedOptions } from './options.js';
 import type { Sample } from './sample.js';
 import type { Verdict } from './verdicts.js';

@@ -6,7 +6,8 @@
  * themselves run on the addon's thread, or on the caller's when it asks for a sample synchronously.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Binding } from './binding.js';
+import type { Binding } from './binding/binding.js';
+import { known, monotonicMs, type Pass, PassReader } from './binding/pass.js';
 import type { GcWatch } from './gc.js';
 import { readExternal, readHeap, readOutside } from './heap.js';
 import { readIsolates } from './isolates.js';
@@ -14,7 +15,6 @@ import { composeLedger } from './ledger.js';
 import { findLimit, type LimitSource, type ReadText, readLimit } from './limit.js';
 import { MallocAccount } from './malloc.js';
 import { Pace } from './pace.js';
-import { known, monotonicMs, type Pass, PassReader } from './pass.js';
 import type { NativeProfiler } from './profile.js';
 import { ResourceCounter } from './resources.js';
 import type { ProcessNumbers, Sample } from './sample.js';

@@ -7,7 +7,7 @@
  * to X when everything was recorded exactly.
  */
 
-import type { Binding } from './binding.js';
+import type { Binding } from './binding/binding.js';
 import type { Site as AnySite, Frame } from './suspects.js';
 
 /** One row of `profileTotals()`. */

@@ -10,7 +10,7 @@
 // turns failures into exceptions aborts the process instead, for a terminating environment lets nothing be thrown.
 //
 // `kExports` is the one place for an export: its row is the function, its TypeScript signature and its doc comment.
-// scripts/binding-types.mjs prints lib/binding.d.ts from it, and a test fails when that file is stale.
+// scripts/binding-types.mjs prints lib/binding/binding.d.ts from it, and a test fails when that file is stale.
 #include <node_api.h>
 #include <sys/socket.h>
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { Binding, PassField } from '../lib/binding.js';
+import type { Binding, PassField } from '../lib/binding/binding.js';
 import { nodes, root, run } from './plain.js';
 
 const addon = join(root, 'build', 'Release', 'extmem.node');
@@ -20,8 +20,8 @@ function pass(binding: Binding, parts: number): Record<PassField, number> {
 }
 
 t.test('the declaration is what the addon says it is', (t) => {
-  const written = readFileSync(join(root, 'lib', 'binding.d.ts'), 'utf8');
-  t.equal(written, load().declaration, 'lib/binding.d.ts is stale: run node scripts/binding-types.mjs');
+  const written = readFileSync(join(root, 'lib', 'binding', 'binding.d.ts'), 'utf8');
+  t.equal(written, load().declaration, 'lib/binding/binding.d.ts is stale: run node scripts/binding-types.mjs');
   const declared = [...written.matchAll(/^ {2}readonly (\w+): number;$/gm)].map(([, name]) => name);
   t.same(declared, load().passFields);
   t.end();

@@ -5,8 +5,8 @@
  * that takes under a microsecond, and most are gone at the next look. Those that major collections leave open make their
  * class suspect. From then on the line is captured of those that are followed, and whoever stays of them is tracked.
  */
-import type { Binding } from '../binding.js';
-import { loadNative } from '../native.js';
+import type { Binding } from '../binding/binding.js';
+import { loadNative } from '../binding/load.js';
 import { lookAt } from './look.js';
 import type { Population } from './population.js';
 import type { Row } from './row.js';

@@ -4,8 +4,8 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { messageOf } from '../errors.js';
 import type { Binding } from './binding.js';
-import { messageOf } from './errors.js';
 
 export interface Native {
   readonly binding: Binding | null;
@@ -15,7 +15,7 @@ export interface Native {
   readonly unavailable: string | null;
 }
 
-const packageRoot = resolve(__dirname, '..');
+const packageRoot = resolve(__dirname, '..', '..');
 
 /** A build of this checkout wins over the shipped binaries, as with every addon; `EXTMEM_PREBUILD` wins over both. */
 function candidates(): string[] {
