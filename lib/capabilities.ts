@@ -1,7 +1,7 @@
 /** What works in this process, and for what does not, the reason: the `capabilities` of the start line and of doctor. */
 import type { Binding } from './binding/binding.js';
 import type { Native } from './binding/load.js';
-import type { LimitSource } from './limit.js';
+import type { LimitSource } from './process/limit.js';
 
 /** Name to `true`, or to the sentence that says why not. */
 export type Capabilities = Readonly<Record<string, true | string>>;

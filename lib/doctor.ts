@@ -3,7 +3,7 @@ import { getHeapStatistics } from 'node:v8';
 import type { Native } from './binding/load.js';
 import { type Capabilities, findCapabilities } from './capabilities.js';
 import { formatBytes } from './format.js';
-import { findLimit, readLimit } from './limit.js';
+import { findLimit, readLimit } from './process/limit.js';
 import { NativeProfiler } from './profile.js';
 import type { Limit } from './sample.js';
 import { readText } from './sampler.js';

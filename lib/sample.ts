@@ -7,7 +7,7 @@
  * Units are in the names; bytes are integers. `null` means unknown, and is never written as 0. Keys are only added.
  */
 
-import type { AfterMajorGc, GcTotals } from './gc.js';
+import type { AfterMajorGc, GcTotals } from './process/gc.js';
 import type { NativeNumbers } from './profile.js';
 import type { StreamsSample } from './streams/report.js';
 import type { Site } from './suspects.js';

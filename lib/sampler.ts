@@ -8,15 +8,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Binding } from './binding/binding.js';
 import { known, monotonicMs, type Pass, PassReader } from './binding/pass.js';
-import type { GcWatch } from './gc.js';
-import { readExternal, readHeap, readOutside } from './heap.js';
-import { readIsolates } from './isolates.js';
-import { composeLedger } from './ledger.js';
-import { findLimit, type LimitSource, type ReadText, readLimit } from './limit.js';
-import { MallocAccount } from './malloc.js';
-import { Pace } from './pace.js';
+import type { GcWatch } from './process/gc.js';
+import { readExternal, readHeap, readOutside } from './process/heap.js';
+import { readIsolates } from './process/isolates.js';
+import { composeLedger } from './process/ledger.js';
+import { findLimit, type LimitSource, type ReadText, readLimit } from './process/limit.js';
+import { MallocAccount } from './process/malloc.js';
+import { Pace } from './process/pace.js';
+import { ResourceCounter } from './process/resources.js';
 import type { NativeProfiler } from './profile.js';
-import { ResourceCounter } from './resources.js';
 import type { ProcessNumbers, Sample } from './sample.js';
 import type { StreamTracker } from './streams.js';
 

@@ -4,10 +4,10 @@
  */
 import { HeapSites } from './heap-sites.js';
 import { Judge, type Judgement, type JudgeOptions } from './judge.js';
-import { LoadCounter } from './load.js';
+import { LoadCounter } from './process/load.js';
+import { WorkerCounter } from './process/workers.js';
 import type { Sample } from './sample.js';
 import type { Verdict } from './verdicts.js';
-import { WorkerCounter } from './workers.js';
 
 export class Watch {
   readonly #judge: Judge;

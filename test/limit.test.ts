@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import { findLimit, parseBytes, parseCgroup, parseField, parseMounts, readLimit } from '../lib/limit.js';
+import { findLimit, parseBytes, parseCgroup, parseField, parseMounts, readLimit } from '../lib/process/limit.js';
 
 const GiB = 2 ** 30;
 const meminfo = `MemTotal:       ${(16 * GiB) / 1024} kB\nMemFree:         100 kB\nMemAvailable:   ${(10 * GiB) / 1024} kB\n`;

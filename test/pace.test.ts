@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import { Pace } from '../lib/pace.js';
+import { Pace } from '../lib/process/pace.js';
 
 test('a job rests 200 times its last duration', async (t) => {
   const pace = new Pace();

@@ -3,7 +3,7 @@ import { test } from 'tap';
 import { nodes, root, runForJson } from './plain.js';
 
 const source = `
-  const { ResourceCounter } = require(${JSON.stringify(`${root}/dist/resources.js`)});
+  const { ResourceCounter } = require(${JSON.stringify(`${root}/dist/process/resources.js`)});
   const timers = Array.from({ length: 5 }, () => setInterval(() => {}, 1e8));
   setInterval(() => {}, 1e8).unref();
   const server = require('node:net').createServer().listen(0, () => {

@@ -1,6 +1,6 @@
 /** What a session adds to samples for the judge, and what it makes of the answers; in plain processes of each Node. */
 import t, { test } from 'tap';
-import { LoadCounter } from '../lib/load.js';
+import { LoadCounter } from '../lib/process/load.js';
 import { nodes, root, runForJson } from './plain.js';
 
 test("the program's own measure of load wins over requests; nothing counted is unknown", async (t) => {

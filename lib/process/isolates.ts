@@ -4,10 +4,10 @@
  */
 import { getHeapStatistics } from 'node:v8';
 import { threadId } from 'node:worker_threads';
-import type { Binding } from './binding/binding.js';
-import { known, monotonicMs } from './binding/pass.js';
+import type { Binding } from '../binding/binding.js';
+import { known, monotonicMs } from '../binding/pass.js';
+import type { Isolate } from '../sample.js';
 import { readOutside } from './heap.js';
-import type { Isolate } from './sample.js';
 
 /** Numbers in a row of the addon's table. */
 const rowLength = 8;

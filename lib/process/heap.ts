@@ -1,8 +1,8 @@
 /** V8's own account of this isolate, and the counters of what JavaScript holds outside its heap. */
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
-import type { Binding } from './binding/binding.js';
+import type { Binding } from '../binding/binding.js';
+import type { External, HeapSpace, V8Heap } from '../sample.js';
 import type { GcWatch } from './gc.js';
-import type { External, HeapSpace, V8Heap } from './sample.js';
 
 /** What of process.memoryUsage() V8's heap statistics do not tell. */
 export interface Outside {

@@ -3,7 +3,7 @@
  * says by `session.addLoad()`, or else requests that its HTTP servers began, by the channels of Node itself.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { Load } from './sample.js';
+import type { Load } from '../sample.js';
 
 /** Node publishes these only while somebody listens; http2 from Node 22. */
 const channels = ['http.server.request.start', 'http2.server.stream.start'];

@@ -9,7 +9,7 @@
  * text and answer `null` to anything they do not understand.
  */
 import { posix } from 'node:path';
-import type { Limit } from './sample.js';
+import type { Limit } from '../sample.js';
 
 /** Returns the text of a file, or `null` if it cannot be read. */
 export type ReadText = (path: string) => string | null;
