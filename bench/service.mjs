@@ -29,7 +29,7 @@ const wishedBytes = 512 * 1024;
 function serve() {
   const require = createRequire(import.meta.url);
   const binding = require('../build/Release/extmem.node');
-  const { defaultMaxSamplesPerSecond } = require('../dist/profile.js');
+  const { defaultMaxSamplesPerSecond } = require('../dist/profile/profiler.js');
   binding.profileRegister();
   binding.profileLevel(2);
   let on = false;

@@ -40,7 +40,7 @@ function again(tickUs) {
   const { GcWatch } = require('../dist/process/gc.js');
   const { Log } = require('../dist/log.js');
   const { loadNative } = require('../dist/binding/load.js');
-  const { NativeProfiler } = require('../dist/profile.js');
+  const { NativeProfiler } = require('../dist/profile/profiler.js');
   const { Sampler } = require('../dist/sampler.js');
   const { StreamTracker } = require('../dist/streams.js');
   const { Watch } = require('../dist/watch.js');

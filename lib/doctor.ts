@@ -4,7 +4,7 @@ import type { Native } from './binding/load.js';
 import { type Capabilities, findCapabilities } from './capabilities.js';
 import { formatBytes } from './format.js';
 import { findLimit, readLimit } from './process/limit.js';
-import { NativeProfiler } from './profile.js';
+import { NativeProfiler } from './profile/profiler.js';
 import type { Limit } from './sample.js';
 import { readText } from './sampler.js';
 import { streamsCapability } from './streams.js';

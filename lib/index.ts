@@ -16,7 +16,7 @@ export type { Diagnosis } from './doctor.js';
 export type { ErrorCode } from './errors.js';
 export type { AlertRecord, LineRecord, SampleRecord, StartRecord, StopRecord, VerdictRecord } from './log.js';
 export type { Destination, Logger, Options } from './options.js';
-export type { NativeNumbers, NativeProfile } from './profile.js';
+export type { NativeNumbers, NativeProfile } from './profile/profiler.js';
 export type { VerdictId } from './rules.js';
 export type * from './sample.js';
 export type { Frame, Site, Suspect } from './suspects.js';

@@ -8,7 +8,7 @@
  */
 
 import type { AfterMajorGc, GcTotals } from './process/gc.js';
-import type { NativeNumbers } from './profile.js';
+import type { NativeNumbers } from './profile/profiler.js';
 import type { StreamsSample } from './streams/report.js';
 import type { Site } from './suspects.js';
 

@@ -16,7 +16,7 @@ import { findLimit, type LimitSource, type ReadText, readLimit } from './process
 import { MallocAccount } from './process/malloc.js';
 import { Pace } from './process/pace.js';
 import { ResourceCounter } from './process/resources.js';
-import type { NativeProfiler } from './profile.js';
+import type { NativeProfiler } from './profile/profiler.js';
 import type { ProcessNumbers, Sample } from './sample.js';
 import type { StreamTracker } from './streams.js';
 

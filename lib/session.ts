@@ -17,7 +17,7 @@ import { describeSample, Log, startRecord } from './log.js';
 import type { ResolvedOptions } from './options.js';
 import { GcWatch } from './process/gc.js';
 import { publishIsolate } from './process/isolates.js';
-import { joinProfiler, type NativeProfile, NativeProfiler } from './profile.js';
+import { joinProfiler, type NativeProfile, NativeProfiler } from './profile/profiler.js';
 import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';
 import type { StreamsReport } from './streams/report.js';

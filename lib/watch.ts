@@ -2,10 +2,11 @@
  * The judge, fed live: adds to each sample what only judgements need (load, workers, sites of a suspected heap), and
  * hands out what changed. All that the judge uses is on the sample, hence in the line, hence in a recording.
  */
-import { HeapSites } from './heap-sites.js';
+
 import { Judge, type Judgement, type JudgeOptions } from './judge.js';
 import { LoadCounter } from './process/load.js';
 import { WorkerCounter } from './process/workers.js';
+import { HeapSites } from './profile/heap-sites.js';
 import type { Sample } from './sample.js';
 import type { Verdict } from './verdicts.js';
 

@@ -1,8 +1,16 @@
 import { gunzipSync } from 'node:zlib';
 import { Profile } from 'pprof-format';
 import t from 'tap';
-import { toCollapsed, toPprof } from '../lib/pprof.js';
-import { groupSites, interval95, moduleOf, readTotals, type SiteInput, type StackFrame, siteOf } from '../lib/sites.js';
+import { toCollapsed, toPprof } from '../lib/profile/pprof.js';
+import {
+  groupSites,
+  interval95,
+  moduleOf,
+  readTotals,
+  type SiteInput,
+  type StackFrame,
+  siteOf,
+} from '../lib/profile/sites.js';
 
 const frame = (fields: Partial<StackFrame>): StackFrame => ({
   kind: 'native',

@@ -1,5 +1,5 @@
 import { test } from 'tap';
-import { moduleOf, sitesOf } from '../lib/heap-sites.js';
+import { moduleOf, sitesOf } from '../lib/profile/heap-sites.js';
 import { type Site, Suspects } from '../lib/suspects.js';
 
 const hourMs = 3_600_000;

@@ -2,7 +2,7 @@
  * The native profiler, from JavaScript: starts it when that is safe, says why when it is not, and turns its tables
  * into numbers for the sample and into profiles. One per process: hooks belong to the process, not to an isolate.
  */
-import type { Binding } from './binding/binding.js';
+import type { Binding } from '../binding/binding.js';
 import { type ProfileTime, toCollapsed, toPprof } from './pprof.js';
 import { type StackLevel, testStacks, testThread } from './selftest.js';
 import { groupSites, interval95, readTotals, type Site, type SiteInput, StackReader, siteKey } from './sites.js';

@@ -10,9 +10,9 @@
  */
 import { Session } from 'node:inspector';
 import { fileURLToPath } from 'node:url';
-import { monotonicMs } from './binding/pass.js';
-import { Pace } from './process/pace.js';
-import type { Frame, Site } from './suspects.js';
+import { monotonicMs } from '../binding/pass.js';
+import { Pace } from '../process/pace.js';
+import type { Frame, Site } from '../suspects.js';
 
 /** Mean bytes between samples. At 100 MB/s of allocation that is 1600 samples a second, under 1 % of a core. */
 const samplingInterval = 65_536;

@@ -3,8 +3,8 @@
  * runs, and compares them with what V8 itself says. Names and lines are only shown when they were right here.
  */
 import { Script } from 'node:vm';
-import type { Binding } from './binding/binding.js';
-import { messageOf } from './errors.js';
+import type { Binding } from '../binding/binding.js';
+import { messageOf } from '../errors.js';
 
 /** 2 names and lines, 1 names only, 0 native frames only. */
 export interface StackLevel {

@@ -7,8 +7,8 @@
  * to X when everything was recorded exactly.
  */
 
-import type { Binding } from './binding/binding.js';
-import type { Site as AnySite, Frame } from './suspects.js';
+import type { Binding } from '../binding/binding.js';
+import type { Site as AnySite, Frame } from '../suspects.js';
 
 /** One row of `profileTotals()`. */
 export interface StackTotals {
