@@ -18,7 +18,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { median, pin, quantile } from './trial.mjs';
 
-const { StreamTracker } = createRequire(import.meta.url)('../dist/streams.js');
+const { StreamTracker } = createRequire(import.meta.url)('../dist/streams/tracker.js');
 
 const sliceMs = 100;
 const warmUpMs = 5000;

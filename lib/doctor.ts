@@ -7,7 +7,7 @@ import { findLimit, readLimit } from './process/limit.js';
 import { NativeProfiler } from './profile/profiler.js';
 import type { Limit } from './sample.js';
 import { readText } from './sampler.js';
-import { streamsCapability } from './streams.js';
+import { streamsCapability } from './streams/tracker.js';
 import { version } from './versions.js';
 
 export interface Advice {

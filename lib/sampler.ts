@@ -18,7 +18,7 @@ import { Pace } from './process/pace.js';
 import { ResourceCounter } from './process/resources.js';
 import type { NativeProfiler } from './profile/profiler.js';
 import type { ProcessNumbers, Sample } from './sample.js';
-import type { StreamTracker } from './streams.js';
+import type { StreamTracker } from './streams/tracker.js';
 
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
  * busy machine preempted one call says nothing of the next. */

@@ -21,7 +21,7 @@ import { joinProfiler, type NativeProfile, NativeProfiler } from './profile/prof
 import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';
 import type { StreamsReport } from './streams/report.js';
-import { StreamTracker, streamsCapability } from './streams.js';
+import { StreamTracker, streamsCapability } from './streams/tracker.js';
 import type { Verdict } from './verdicts.js';
 import { Watch } from './watch.js';
 

@@ -7,9 +7,9 @@
  *
  * Looks are spread over pulses of a second; a sample only folds the numbers that the looks left behind.
  */
-import { fileOf } from './descriptor.js';
-import { type Kind, lookAt, type ReadFlags, type StreamState } from './look.js';
-import type { Row } from './row.js';
+import { fileOf } from '../process/descriptors.js';
+import { type Kind, lookAt, type ReadFlags, type StreamState } from './state.js';
+import type { Row } from './tally.js';
 
 /** About 250 B each. */
 const maxTracked = 20_000;

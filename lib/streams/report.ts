@@ -1,8 +1,9 @@
 /** What is said of streams: in a sample, in a report, and as one line for a person. */
-import type { StreamState } from './look.js';
+
+import type { StreamFrame } from './capture.js';
 import type { Details } from './population.js';
-import type { Row } from './row.js';
-import type { StreamFrame } from './site.js';
+import type { StreamState } from './state.js';
+import type { Row } from './tally.js';
 import type { ListenerWarning } from './warnings.js';
 
 /** Streams of one class that one line of code created. Counts are estimates where `createdError` is not 0. */

@@ -2,9 +2,10 @@
  * One class of streams, and which of its streams are tracked: in quiet classes all, in busy ones a random part, so that
  * one tracked stream stands for `every` others. Of a busy class, a larger part is followed.
  */
-import { fileHandleKind, fileKind, type Kind } from './look.js';
-import type { Row } from './row.js';
-import type { Site } from './site.js';
+
+import type { Site } from './capture.js';
+import { fileHandleKind, fileKind, type Kind } from './state.js';
+import type { Row } from './tally.js';
 
 /**
  * Tracked streams of one class in a pulse, while all of them end well. A WeakRef keeps its stream in memory until the

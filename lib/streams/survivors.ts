@@ -7,10 +7,10 @@
  */
 import type { Binding } from '../binding/binding.js';
 import { loadNative } from '../binding/load.js';
-import { lookAt } from './look.js';
 import type { Population } from './population.js';
-import type { Row } from './row.js';
+import { lookAt } from './state.js';
 import type { StreamClass } from './stream-class.js';
+import type { Row } from './tally.js';
 
 /** About 200 B each. */
 const maxFollowed = 10_000;

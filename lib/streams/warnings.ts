@@ -2,7 +2,7 @@
  * MaxListenersExceededWarning, with the line that added the listener. People know this symptom of streams that are
  * piped or listened to again and again. A listener for 'warning' would be visible to the program; this is not.
  */
-import { captureSite, type Site, type StreamFrame } from './site.js';
+import { captureSite, type Site, type StreamFrame } from './capture.js';
 
 export interface ListenerWarning {
   /** Class of the emitter. */

@@ -6,7 +6,7 @@
  * setter then defines the property exactly as the assignment would have. Constructors and methods stay untouched.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { Kind, Look } from './look.js';
+import type { Kind, Look } from './state.js';
 
 interface Queued {
   readonly queueTotalSize?: number;

@@ -7,7 +7,7 @@ const { once } = require('node:events');
 const { setTimeout: wait } = require('node:timers/promises');
 const { Worker, isMainThread, parentPort } = require('node:worker_threads');
 const { Duplex, PassThrough, Readable } = require('node:stream');
-const { StreamTracker } = require('../../dist/streams.js');
+const { StreamTracker } = require('../../dist/streams/tracker.js');
 
 const { start } = require('../../dist/index.js');
 

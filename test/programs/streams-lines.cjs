@@ -10,7 +10,7 @@ const zlib = require('node:zlib');
 const { once } = require('node:events');
 const { Duplex } = require('node:stream');
 const { setTimeout: wait } = require('node:timers/promises');
-const { StreamTracker } = require('../../dist/streams.js');
+const { StreamTracker } = require('../../dist/streams/tracker.js');
 
 const tracker = new StreamTracker({ intervalMs: 100, window: 120 });
 const body = Buffer.alloc(600_000);

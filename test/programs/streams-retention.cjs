@@ -4,9 +4,9 @@ const fs = require('node:fs');
 const { EventEmitter } = require('node:events');
 const { Duplex, PassThrough, Readable, Writable } = require('node:stream');
 const { setTimeout: wait } = require('node:timers/promises');
-const { StreamTracker } = require('../../dist/streams.js');
+const { StreamTracker } = require('../../dist/streams/tracker.js');
 const { Population } = require('../../dist/streams/population.js');
-const { Row } = require('../../dist/streams/row.js');
+const { Row } = require('../../dist/streams/tally.js');
 
 const refs = [];
 const make = [

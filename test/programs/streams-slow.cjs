@@ -9,7 +9,7 @@
  */
 const fs = require('node:fs');
 const { PassThrough } = require('node:stream');
-const { StreamTracker } = require('../../dist/streams.js');
+const { StreamTracker } = require('../../dist/streams/tracker.js');
 
 const isPool = process.argv[2] === 'pool';
 const [intervalMs, oneIn, mostSeconds] = process.argv.slice(3).map(Number);

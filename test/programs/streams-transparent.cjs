@@ -15,7 +15,7 @@ const { Duplex, PassThrough, Readable, Stream, Writable, pipeline } = require('n
 
 const inspectedBefore = util.inspect(EventEmitter, { showHidden: true, depth: 0 });
 if (process.argv.includes('tracked')) {
-  const { StreamTracker } = require('../../dist/streams.js');
+  const { StreamTracker } = require('../../dist/streams/tracker.js');
   new StreamTracker({ intervalMs: 20, window: 120 });
 }
 

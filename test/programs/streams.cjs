@@ -7,7 +7,7 @@
  *
  * Ends after that many samples, or as soon as all sites that are wanted were suspected.
  */
-const { StreamTracker } = require('../../dist/streams.js');
+const { StreamTracker } = require('../../dist/streams/tracker.js');
 const [list, samples] = [process.argv[2], Number(process.argv[3])];
 const wanted = process.argv[4] === undefined ? null : JSON.parse(process.argv[4]);
 const intervalMs = 100;

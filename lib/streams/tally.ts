@@ -1,6 +1,7 @@
 /** What is known of all streams of one class from one site. */
+
+import type { Site } from './capture.js';
 import { History } from './history.js';
-import type { Site } from './site.js';
 
 export class Row {
   readonly className: string;

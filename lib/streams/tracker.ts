@@ -5,17 +5,17 @@
  * are tracked fully; in busy ones a tracked stream stands for `weight` others, so estimates carry their error. Nothing
  * is attached to a stream: flags are polled, a slice each second.
  */
-import { canVerify } from './streams/descriptor.js';
-import { watchEmitters } from './streams/emitters.js';
-import { fileHandleKind, fileKind, type Kind, kindOf, socketKind } from './streams/look.js';
-import { Population } from './streams/population.js';
-import { describeRow, errorOf, type StreamSite, type StreamsReport, type StreamsSample } from './streams/report.js';
-import { Row } from './streams/row.js';
-import { captureSite, earlierSite, insideFetch, overflowSite, type Site, sitesOverflowed } from './streams/site.js';
-import { notSampled, StreamClass, toTrack } from './streams/stream-class.js';
-import { Survivors } from './streams/survivors.js';
-import { type ListenerWarning, watchWarnings } from './streams/warnings.js';
-import { findStateSymbol, requestKind, watchRequests, watchWebStreams, webStreamKind } from './streams/web.js';
+import { canVerify } from '../process/descriptors.js';
+import { captureSite, earlierSite, insideFetch, overflowSite, type Site, sitesOverflowed } from './capture.js';
+import { watchEmitters } from './emitters.js';
+import { Population } from './population.js';
+import { describeRow, errorOf, type StreamSite, type StreamsReport, type StreamsSample } from './report.js';
+import { fileHandleKind, fileKind, type Kind, kindOf, socketKind } from './state.js';
+import { notSampled, StreamClass, toTrack } from './stream-class.js';
+import { Survivors } from './survivors.js';
+import { Row } from './tally.js';
+import { type ListenerWarning, watchWarnings } from './warnings.js';
+import { findStateSymbol, requestKind, watchRequests, watchWebStreams, webStreamKind } from './web.js';
 
 export interface StreamsOptions {
   /** Between two points in the history of a site. */
