@@ -15,8 +15,8 @@ import { sampleOf, series } from './simulated-services.mjs';
 import { replaceTable } from './table.mjs';
 
 const require = createRequire(import.meta.url);
-const { isGrowing, trendOf } = require('../dist/growth.js');
-const { Judge } = require('../dist/judge.js');
+const { isGrowing, trendOf } = require('../dist/judge/growth.js');
+const { Judge } = require('../dist/judge/judge.js');
 
 /** Mulberry32: small, and good enough for noise. */
 function generator(seed) {

@@ -5,7 +5,7 @@
 //   npm run build && node bench/judge-cost.mjs
 import { createRequire } from 'node:module';
 
-const { Judge } = createRequire(import.meta.url)('../dist/judge.js');
+const { Judge } = createRequire(import.meta.url)('../dist/judge/judge.js');
 const MB = 2 ** 20;
 
 function sampleOf(i, slope) {

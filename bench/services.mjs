@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util';
 import { replaceTable } from './table.mjs';
 
 const require = createRequire(import.meta.url);
-const { Judge } = require('../dist/judge.js');
+const { Judge } = require('../dist/judge/judge.js');
 const { parseLine } = require('../dist/recording.js');
 
 const { values: args } = parseArgs({

@@ -43,7 +43,7 @@ function again(tickUs) {
   const { NativeProfiler } = require('../dist/profile/profiler.js');
   const { Sampler } = require('../dist/sampler.js');
   const { StreamTracker } = require('../dist/streams/tracker.js');
-  const { Watch } = require('../dist/watch.js');
+  const { Watch } = require('../dist/live-judge.js');
   const { binding } = loadNative();
   const options = { intervalMs: 10_000, window: 120, confirmations: 3, sampleBytes: 512 * 1024, stackDepth: 64 };
   const profiler = new NativeProfiler(binding, options);

@@ -9,18 +9,18 @@ import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';
 import { Session } from './session.js';
 
-export type { Alert } from './alerts.js';
 export type { Capabilities } from './capabilities.js';
 export type { Change, Comparison } from './compare.js';
 export type { Diagnosis } from './doctor.js';
 export type { ErrorCode } from './errors.js';
+export type { Alert } from './judge/alerts.js';
+export type { VerdictId } from './judge/rules.js';
+export type { Frame, Site, Suspect } from './judge/suspects.js';
+export type { Evidence, Verdict, VerdictState } from './judge/verdicts.js';
 export type { AlertRecord, LineRecord, SampleRecord, StartRecord, StopRecord, VerdictRecord } from './log.js';
 export type { Destination, Logger, Options } from './options.js';
 export type { NativeNumbers, NativeProfile } from './profile/profiler.js';
-export type { VerdictId } from './rules.js';
 export type * from './sample.js';
-export type { Frame, Site, Suspect } from './suspects.js';
-export type { Evidence, Verdict, VerdictState } from './verdicts.js';
 export type { Session };
 export { compare, ExtmemError };
 

@@ -7,10 +7,10 @@
  * Units are in the names; bytes are integers. `null` means unknown, and is never written as 0. Keys are only added.
  */
 
+import type { Site } from './judge/suspects.js';
 import type { AfterMajorGc, GcTotals } from './process/gc.js';
 import type { NativeNumbers } from './profile/profiler.js';
 import type { StreamsSample } from './streams/report.js';
-import type { Site } from './suspects.js';
 
 /** Resident bytes by owner. The values sum to the `rssBytes` of the ledger they belong to, exactly. */
 export interface LeafBytes {

@@ -7,12 +7,14 @@
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { isMainThread } from 'node:worker_threads';
-import type { Alert } from './alerts.js';
 import type { Binding } from './binding/binding.js';
 import type { Native } from './binding/load.js';
 import { findCapabilities } from './capabilities.js';
 import { openSink } from './destination.js';
 import { ExtmemError } from './errors.js';
+import type { Alert } from './judge/alerts.js';
+import type { Verdict } from './judge/verdicts.js';
+import { Watch } from './live-judge.js';
 import { describeSample, Log, startRecord } from './log.js';
 import type { ResolvedOptions } from './options.js';
 import { GcWatch } from './process/gc.js';
@@ -22,8 +24,6 @@ import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';
 import type { StreamsReport } from './streams/report.js';
 import { StreamTracker, streamsCapability } from './streams/tracker.js';
-import type { Verdict } from './verdicts.js';
-import { Watch } from './watch.js';
 
 const sampleChannel = channel('extmem:sample');
 const verdictChannel = channel('extmem:verdict');

@@ -1,5 +1,5 @@
 import { test } from 'tap';
-import { Alerts } from '../lib/alerts.js';
+import { Alerts } from '../lib/judge/alerts.js';
 
 const minuteMs = 60_000;
 const heap = (ratio: number) => ({ v8: { heapUsedBytes: 1000 * ratio, heapLimitBytes: 1000, detachedContexts: 0 } });

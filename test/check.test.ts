@@ -2,8 +2,8 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { Judge } from '../lib/judge.js';
-import { verdictIds } from '../lib/rules.js';
+import { Judge } from '../lib/judge/judge.js';
+import { verdictIds } from '../lib/judge/rules.js';
 import { nodes, root, run, runForJson } from './plain.js';
 import { intervalMs, type Service, sampler, startMs } from './services.js';
 

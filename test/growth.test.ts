@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import { isGrowing, mayGrow, median, type Trend, theilSenSlope, trendOf } from '../lib/growth.js';
+import { isGrowing, mayGrow, median, type Trend, theilSenSlope, trendOf } from '../lib/judge/growth.js';
 import { wobble } from './services.js';
 
 const thresholds = { alpha: 0.003, floor: 4, ratio: 0.02, clean: 0, end: 0.3, tail: 0.7 };

@@ -1,7 +1,7 @@
 /** Whatever a recording holds: no exception, no NaN, no certainty that the numbers do not give. */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { Judge } from '../lib/judge.js';
+import { Judge } from '../lib/judge/judge.js';
 import { parseLine } from '../lib/recording.js';
 import { Replay } from '../lib/replay.js';
 import { intervalMs, sampler, startMs, wobble } from './services.js';

@@ -1,7 +1,7 @@
 /** The judge on simulated services: each id with a leak that it finds and a healthy twin on which it stays silent. */
 import { test } from 'tap';
-import { Judge } from '../lib/judge.js';
-import { type VerdictId, verdictIds } from '../lib/rules.js';
+import { Judge } from '../lib/judge/judge.js';
+import { type VerdictId, verdictIds } from '../lib/judge/rules.js';
 import { feed, foundIn, intervalMs, type Service, sampler, startMs, wobble } from './services.js';
 
 const options = { window: 120, confirmations: 3 };

@@ -1,6 +1,6 @@
 /** From a sample to the classes that growth is judged on. */
 import { test } from 'tap';
-import { numberAt, type Row, readRow, type Sources } from '../lib/numbers.js';
+import { numberAt, type Row, readRow, type Sources } from '../lib/judge/row.js';
 import { sampleWith } from './samples.js';
 
 const MiB = 2 ** 20;

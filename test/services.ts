@@ -1,6 +1,6 @@
 /** Simulated services for the tests of the judge: what each look at them yields, in MB and by the class that holds it. */
-import type { Judge } from '../lib/judge.js';
-import type { Verdict } from '../lib/verdicts.js';
+import type { Judge } from '../lib/judge/judge.js';
+import type { Verdict } from '../lib/judge/verdicts.js';
 
 const MB = 2 ** 20;
 /** Any moment will do; verdicts print times, so it is fixed. */

@@ -1,6 +1,6 @@
 import { test } from 'tap';
+import { type Site, Suspects } from '../lib/judge/suspects.js';
 import { moduleOf, sitesOf } from '../lib/profile/heap-sites.js';
-import { type Site, Suspects } from '../lib/suspects.js';
 
 const hourMs = 3_600_000;
 const site = (name: string, liveBytes: number, errorBytes: number, heap: Site['heap'] = 'native'): Site => ({

@@ -11,8 +11,8 @@
 import { Session } from 'node:inspector';
 import { fileURLToPath } from 'node:url';
 import { monotonicMs } from '../binding/pass.js';
+import type { Frame, Site } from '../judge/suspects.js';
 import { Pace } from '../process/pace.js';
-import type { Frame, Site } from '../suspects.js';
 
 /** Mean bytes between samples. At 100 MB/s of allocation that is 1600 samples a second, under 1 % of a core. */
 const samplingInterval = 65_536;

@@ -8,7 +8,7 @@
  */
 
 import type { Binding } from '../binding/binding.js';
-import type { Site as AnySite, Frame } from '../suspects.js';
+import type { Site as AnySite, Frame } from '../judge/suspects.js';
 
 /** One row of `profileTotals()`. */
 export interface StackTotals {

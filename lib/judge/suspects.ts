@@ -7,7 +7,7 @@
  * with the error of both: a site that is merely large is no suspect, a pool that is full does not grow. Streams are
  * listed only once they grow, by a history of their own.
  */
-import { numberAt, valueAt } from './numbers.js';
+import { numberAt, valueAt } from './row.js';
 
 /** Where a site's memory lives. */
 export type SiteHeap = 'js-heap' | 'native';

@@ -2,7 +2,7 @@
  * Alerts: a threshold was crossed. Said once per crossing; the value has to fall clearly below before it can be said
  * again, or a service that sits on the threshold would page all night.
  */
-import { numberAt, valueAt } from './numbers.js';
+import { numberAt, valueAt } from './row.js';
 
 export interface Alert {
   readonly id: 'heap-limit' | 'memory-limit' | 'detached-contexts' | 'growth-6h';

@@ -4,7 +4,8 @@
  */
 
 import { isSustained, type Trend } from './growth.js';
-import { classes, type Metric, type RssClass } from './numbers.js';
+import type { OwnedMetric, Scope } from './lookback.js';
+import { classes, type Metric, type RssClass } from './row.js';
 import {
   type ClassRule,
   type CountMetric,
@@ -14,7 +15,6 @@ import {
   rules,
   type VerdictId,
 } from './rules.js';
-import type { OwnedMetric, Scope } from './scope.js';
 import type { Suspect } from './suspects.js';
 import type { Excuse, Track } from './track.js';
 

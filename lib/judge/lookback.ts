@@ -16,7 +16,7 @@ import {
   trendOf,
   usualEnd,
 } from './growth.js';
-import { classes, type Metric, type Row, type RssClass } from './numbers.js';
+import { classes, type Metric, type Row, type RssClass } from './row.js';
 import { type CountMetric, type OwnMetric, rules } from './rules.js';
 import { type Excuse, Track } from './track.js';
 import { Window } from './window.js';

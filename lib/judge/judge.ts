@@ -5,10 +5,10 @@
 import { type Alert, Alerts, longGrowthMs } from './alerts.js';
 import { timeToLimit } from './eta.js';
 import { median, type Trend } from './growth.js';
-import { numberAt, type Row, readRow, type Sources, valueAt } from './numbers.js';
+import { Scope } from './lookback.js';
 import { Peaks } from './peaks.js';
+import { numberAt, type Row, readRow, type Sources, valueAt } from './row.js';
 import { type Rule, rules, type VerdictId } from './rules.js';
-import { Scope } from './scope.js';
 import { nextOf, sentenceOf, type Words } from './sentences.js';
 import { Suspects } from './suspects.js';
 import {

@@ -3,7 +3,7 @@
  * samples costs 20 kB whatever the samples held.
  */
 import { median } from './growth.js';
-import { type Metric, metrics, type Row } from './numbers.js';
+import { type Metric, metrics, type Row } from './row.js';
 
 /** The known values of one column, in ascending time. */
 export interface Series {

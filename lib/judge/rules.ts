@@ -2,7 +2,7 @@
  * The ids of verdicts: what each is about, which signal it needs, and in which order they take precedence. Data only;
  * verdicts.ts decides by it.
  */
-import type { Metric, RssClass } from './numbers.js';
+import type { Metric, RssClass } from './row.js';
 import type { Source } from './suspects.js';
 
 interface RuleBase {

@@ -3,12 +3,12 @@
  * hands out what changed. All that the judge uses is on the sample, hence in the line, hence in a recording.
  */
 
-import { Judge, type Judgement, type JudgeOptions } from './judge.js';
+import { Judge, type Judgement, type JudgeOptions } from './judge/judge.js';
+import type { Verdict } from './judge/verdicts.js';
 import { LoadCounter } from './process/load.js';
 import { WorkerCounter } from './process/workers.js';
 import { HeapSites } from './profile/heap-sites.js';
 import type { Sample } from './sample.js';
-import type { Verdict } from './verdicts.js';
 
 export class Watch {
   readonly #judge: Judge;

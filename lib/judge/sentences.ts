@@ -2,9 +2,9 @@
  * The words of a verdict, for a reader who was woken by it: what, how fast, since when, who; then one thing to do.
  * Prose only; whatever decides stands in verdicts.ts.
  */
-import { formatBytes } from './format.js';
+import { formatBytes } from '../format.js';
 import type { Trend } from './growth.js';
-import { numberAt } from './numbers.js';
+import { numberAt } from './row.js';
 import type { Rule, VerdictId } from './rules.js';
 import type { Suspect } from './suspects.js';
 import type { Reason } from './verdicts.js';
