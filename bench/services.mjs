@@ -17,7 +17,7 @@ import { replaceTable } from './table.mjs';
 
 const require = createRequire(import.meta.url);
 const { Judge } = require('../dist/judge/judge.js');
-const { parseLine } = require('../dist/recording.js');
+const { parseLine } = require('../dist/log/recording.js');
 
 const { values: args } = parseArgs({
   options: {

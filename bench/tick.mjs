@@ -38,7 +38,7 @@ function byHand(line) {
 /** The parts of a session's tick in a loop: compose, judge, write. The pass before each is the reader's, so not counted. */
 function again(tickUs) {
   const { GcWatch } = require('../dist/process/gc.js');
-  const { Log } = require('../dist/log.js');
+  const { Log } = require('../dist/log/line.js');
   const { loadNative } = require('../dist/binding/load.js');
   const { NativeProfiler } = require('../dist/profile/profiler.js');
   const { Sampler } = require('../dist/sampler.js');

@@ -17,7 +17,7 @@ export type { Alert } from './judge/alerts.js';
 export type { VerdictId } from './judge/rules.js';
 export type { Frame, Site, Suspect } from './judge/suspects.js';
 export type { Evidence, Verdict, VerdictState } from './judge/verdicts.js';
-export type { AlertRecord, LineRecord, SampleRecord, StartRecord, StopRecord, VerdictRecord } from './log.js';
+export type { AlertRecord, LineRecord, SampleRecord, StartRecord, StopRecord, VerdictRecord } from './log/line.js';
 export type { Destination, Logger, Options } from './options.js';
 export type { NativeNumbers, NativeProfile } from './profile/profiler.js';
 export type * from './sample.js';

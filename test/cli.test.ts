@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { parseLine } from '../lib/recording.js';
+import { parseLine } from '../lib/log/recording.js';
 import { nodes, root, run } from './plain.js';
 import { sampleWith } from './samples.js';
 

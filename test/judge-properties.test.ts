@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { Judge } from '../lib/judge/judge.js';
-import { parseLine } from '../lib/recording.js';
-import { Replay } from '../lib/replay.js';
+import { parseLine } from '../lib/log/recording.js';
+import { Replay } from '../lib/log/replay.js';
 import { intervalMs, sampler, startMs, wobble } from './services.js';
 
 const options = { window: 60, confirmations: 3 };

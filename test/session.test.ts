@@ -1,7 +1,7 @@
 /** The session through the public API, in plain processes. */
 import { test } from 'tap';
-import type { LineRecord } from '../lib/log.js';
-import { parseLine, type RecordedLine } from '../lib/recording.js';
+import type { LineRecord } from '../lib/log/line.js';
+import { parseLine, type RecordedLine } from '../lib/log/recording.js';
 import { nodes, root, run } from './plain.js';
 
 const system = nodes[0];

@@ -2,7 +2,7 @@
 
 import { formatSpan } from '../judge/sentences.js';
 import type { Verdict } from '../judge/verdicts.js';
-import { Replay, type Run } from '../replay.js';
+import { Replay, type Run } from '../log/replay.js';
 import type { Command, ExitCode } from './command.js';
 import { readRecording, recordingPath } from './input.js';
 

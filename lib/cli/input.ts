@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { ExtmemError, messageOf } from '../errors.js';
-import { parseLine, type RecordedLine } from '../recording.js';
+import { parseLine, type RecordedLine } from '../log/recording.js';
 
 /** No line of ours comes near it; a longer one is skipped instead of held. */
 const longestLine = 16 * 2 ** 20;

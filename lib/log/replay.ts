@@ -2,10 +2,10 @@
  * Judges a recording as it was judged live: the same judge, fed with the lines of each process. Lines of several
  * processes may be interleaved, and a log shipper may have changed their order a little.
  */
-import type { Alert } from './judge/alerts.js';
-import { Judge, type JudgeOptions } from './judge/judge.js';
-import { numberAt, valueAt } from './judge/row.js';
-import type { Verdict } from './judge/verdicts.js';
+import type { Alert } from '../judge/alerts.js';
+import { Judge, type JudgeOptions } from '../judge/judge.js';
+import { numberAt, valueAt } from '../judge/row.js';
+import type { Verdict } from '../judge/verdicts.js';
 import type { RecordedLine } from './recording.js';
 
 /** A verdict that changed, and when. */

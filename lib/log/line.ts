@@ -1,14 +1,14 @@
 /** The line format: one JSON object per line, shaped as pino's, with everything of ours under `extmem`. */
 import { hostname } from 'node:os';
-import type { Native } from './binding/load.js';
-import type { Capabilities } from './capabilities.js';
+import type { Native } from '../binding/load.js';
+import type { Capabilities } from '../capabilities.js';
+import { formatBytes } from '../format.js';
+import type { Alert } from '../judge/alerts.js';
+import type { Verdict } from '../judge/verdicts.js';
+import type { ResolvedOptions } from '../options.js';
+import type { Sample } from '../sample.js';
+import { version } from '../versions.js';
 import type { Sink } from './destination.js';
-import { formatBytes } from './format.js';
-import type { Alert } from './judge/alerts.js';
-import type { Verdict } from './judge/verdicts.js';
-import type { ResolvedOptions } from './options.js';
-import type { Sample } from './sample.js';
-import { version } from './versions.js';
 
 /** Version of the format. Keys are only added under the same version; readers ignore keys that they do not know. */
 export const formatVersion = 1;

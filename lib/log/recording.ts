@@ -2,7 +2,7 @@
  * Reads recorded lines back. A recording may be rotated, cut off in its last line, interleaved from several processes
  * or mixed with the program's own output: what is not a line of ours is counted, not fatal.
  */
-import type { LineRecord } from './log.js';
+import type { LineRecord } from './line.js';
 
 export interface RecordedLine {
   readonly timeMs: number;

@@ -20,9 +20,9 @@ import {
   writeSync,
 } from 'node:fs';
 import type { Writable } from 'node:stream';
-import type { Binding } from './binding/binding.js';
-import { ExtmemError, messageOf } from './errors.js';
-import type { Destination } from './options.js';
+import type { Binding } from '../binding/binding.js';
+import { ExtmemError, messageOf } from '../errors.js';
+import type { Destination } from '../options.js';
 
 /** Receives lines, without a newline, with the fields they were made of for loggers. */
 export interface Sink {
