@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'tap';
+import { formatHeader, formatRow } from '../lib/cli/table.js';
 import { compare } from '../lib/compare.js';
-import { formatHeader, formatRow } from '../lib/ledger-text.js';
 import { parseLine } from '../lib/log/recording.js';
 import type { Sample } from '../lib/sample.js';
 import { sampleWith } from './samples.js';

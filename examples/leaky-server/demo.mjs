@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import autocannon from 'autocannon';
-import ledgerText from '../../dist/ledger-text.js';
+import ledgerText from '../../dist/cli/table.js';
 
 const folder = import.meta.dirname;
 const register = createRequire(import.meta.url).resolve('extmem/register');

@@ -1,10 +1,10 @@
 /** `extmem doctor`: the diagnosis as a table. */
 
 import { loadNative } from '../binding/load.js';
-import { paint, wantsColor } from '../color.js';
 import { type Diagnosis, diagnose } from '../doctor.js';
 import { ExtmemError } from '../errors.js';
 import { formatBytes } from '../format.js';
+import { paint, wantsColor } from './color.js';
 import type { Command } from './command.js';
 
 const nameWidth = 18;

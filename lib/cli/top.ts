@@ -1,10 +1,11 @@
 /** `extmem top FILE`: a recording as a table, a row per sample, ending with what grew. */
-import { paint, wantsColor } from '../color.js';
+
 import { compare } from '../compare.js';
-import { formatHeader, formatRow } from '../ledger-text.js';
 import type { Sample } from '../sample.js';
+import { paint, wantsColor } from './color.js';
 import type { Command, ExitCode } from './command.js';
 import { readRecording, recordingPath } from './input.js';
+import { formatHeader, formatRow } from './table.js';
 
 const rowsPerHeader = 20;
 

@@ -1,6 +1,7 @@
 /** A sample as one row of a table on a terminal. Pure: samples in, text out. */
+
+import type { Sample } from '../sample.js';
 import { paint } from './color.js';
-import type { Sample } from './sample.js';
 
 const megabyte = 2 ** 20;
 /** Growth of a cell since the previous row that is worth a color. */
