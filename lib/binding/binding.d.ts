@@ -1,4 +1,4 @@
-// Generated from the tables in native/addon.cc, native/profile_exports.cc and native/fields.h by scripts/binding-types.mjs. Do not edit.
+// Generated from the tables in native/binding and native/ledger/fields.h by scripts/binding-types.mjs. Do not edit.
 
 /** Names of the numbers that `read()` copies, by what they mean; NaN is unknown. */
 export interface PassNumbers {

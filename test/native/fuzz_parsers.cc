@@ -4,16 +4,16 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "malloc_info.h"
-#include "mappings.h"
-#include "smaps.h"
+#include "ledger/glibc_malloc_info.h"
+#include "ledger/mappings.h"
+#include "ledger/smaps.h"
 
 namespace {
 
 constexpr size_t kRows = 64;
 
 // Answers with bytes derived from the address, so that peeks see structure without a process.
-class AnyMemory final : public extmem::Memory {
+class AnyPeek final : public extmem::Peek {
  public:
   bool Read(uint64_t address, void* into, size_t size) override {
     if (address % 7 == 0) return false;
@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   smaps.Feed(text, cut);
   smaps.Feed(text + cut, size - cut);
   smaps.Finish();
-  AnyMemory memory;
+  AnyPeek memory;
   extmem::Ledger ledger;
   extmem::ClassifyMappings(table, smaps.count(), extmem::ClassifyOptions{}, memory, &ledger);
   uint64_t sum = 0;

@@ -9,11 +9,11 @@
 #include <thread>
 
 #include "check.h"
-#include "foreign_maps.h"
-#include "live.h"
-#include "profile.h"
-#include "safe_read.h"
-#include "stack.h"
+#include "os/safe_read.h"
+#include "profile/live.h"
+#include "profile/profile.h"
+#include "profile/seen_mappings.h"
+#include "profile/stack.h"
 #include "torture.h"
 
 namespace {
@@ -164,36 +164,36 @@ void HotPagesAreAskedForOnce() {
 
 // Neighbours, holes and what is unmapped in the middle, from two threads.
 void MappingsAreCutAndJoined() {
-  CHECK(extmem::ForeignInit());
+  CHECK(extmem::SeenInit());
   constexpr uintptr_t kBase = 0x100000000, kPage = 4096;
-  extmem::ForeignMapped(kBase, 100 * kPage, 1);
-  extmem::ForeignMapped(kBase + 100 * kPage, 10 * kPage, 1);
-  CHECK_EQUAL(extmem::ForeignCount().ranges, 1u);
-  extmem::ForeignUnmapped(kBase + 10 * kPage, 1);  // a whole page goes
-  CHECK_EQUAL(extmem::ForeignCount().bytes, 109 * kPage);
+  extmem::SeenMapped(kBase, 100 * kPage, 1);
+  extmem::SeenMapped(kBase + 100 * kPage, 10 * kPage, 1);
+  CHECK_EQUAL(extmem::SeenCount().ranges, 1u);
+  extmem::SeenUnmapped(kBase + 10 * kPage, 1);  // a whole page goes
+  CHECK_EQUAL(extmem::SeenCount().bytes, 109 * kPage);
   uint64_t start, end;
-  CHECK(extmem::ForeignNext(kBase + 10 * kPage, &start, &end));
+  CHECK(extmem::SeenNext(kBase + 10 * kPage, &start, &end));
   CHECK_EQUAL(start, kBase + 11 * kPage);
-  CHECK(!extmem::ForeignNext(end, &start, &end));
+  CHECK(!extmem::SeenNext(end, &start, &end));
   const auto churn = [](uintptr_t base) {
     for (uintptr_t i = 0; i < 2000; i++) {
-      extmem::ForeignMapped(base + i % 50 * 2 * kPage, kPage, 2);
-      if (i % 3 == 0) extmem::ForeignUnmapped(base + i % 40 * kPage, 3 * kPage);
+      extmem::SeenMapped(base + i % 50 * 2 * kPage, kPage, 2);
+      if (i % 3 == 0) extmem::SeenUnmapped(base + i % 40 * kPage, 3 * kPage);
     }
-    extmem::ForeignUnmapped(base, 1000 * kPage);
+    extmem::SeenUnmapped(base, 1000 * kPage);
   };
   std::thread other(churn, kBase + 10000 * kPage);
   churn(kBase + 20000 * kPage);
   other.join();
-  CHECK_EQUAL(extmem::ForeignCount().bytes, 109 * kPage);
-  extmem::ForeignReserved(kBase * 2, 100 * kPage);
+  CHECK_EQUAL(extmem::SeenCount().bytes, 109 * kPage);
+  extmem::SeenReserved(kBase * 2, 100 * kPage);
   uintptr_t from = kBase * 2 - kPage;
   size_t length = 3 * kPage;
-  CHECK(extmem::ForeignReservedPart(&from, &length));
+  CHECK(extmem::SeenReservedPart(&from, &length));
   CHECK_EQUAL(from, kBase * 2);
   CHECK_EQUAL(length, 2 * kPage);
-  extmem::ForeignForget();
-  CHECK_EQUAL(extmem::ForeignCount().ranges, 0u);
+  extmem::SeenForget();
+  CHECK_EQUAL(extmem::SeenCount().ranges, 0u);
 }
 
 }  // namespace

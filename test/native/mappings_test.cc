@@ -1,13 +1,13 @@
 // Mappings and what is peeked in them -> leaves. Each rule has its case, and its twin that must not match.
-#include "mappings.h"
+#include "ledger/mappings.h"
 
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include "anonymous.h"
 #include "check.h"
-#include "fake_memory.h"
+#include "fake_peek.h"
+#include "ledger/anonymous.h"
 
 using extmem::ClassifyMappings;
 using extmem::ClassifyOptions;
@@ -23,7 +23,7 @@ constexpr uint64_t kArenaStart = 0x7f0000000000;
 
 // A process under construction: text of mappings, and the memory behind them.
 struct Process {
-  FakeMemory memory;
+  FakePeek memory;
   ClassifyOptions options;
   std::string text;
   Ledger ledger;

@@ -1,6 +1,6 @@
 // The reader thread on this very process: open and close, passes under load, fork in the middle of a pass.
 // Built with ASan and UBSan, and once more with TSan.
-#include "reader.h"
+#include "ledger/reader.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -16,10 +16,10 @@
 #include <mutex>
 #include <thread>
 
-#include "allocator.h"
+#include "binding/isolate_table.h"
 #include "check.h"
-#include "isolate_table.h"
-#include "pass.h"
+#include "ledger/allocator.h"
+#include "ledger/pass.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // Text of smaps -> records, whole and cut at every byte, real and hostile.
-#include "smaps.h"
+#include "ledger/smaps.h"
 
 #include <fstream>
 #include <string>

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "check.h"
-#include "intern.h"
-#include "live.h"
-#include "sampler.h"
+#include "profile/intern.h"
+#include "profile/live.h"
+#include "profile/sampler.h"
 
 namespace extmem {
 namespace {

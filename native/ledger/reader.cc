@@ -1,0 +1,285 @@
+#include "ledger/reader.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <utility>
+
+#include "ledger/pass.h"
+#include "ledger/workspace.h"
+#include "os/clock.h"
+#include "os/process_files.h"
+
+namespace extmem {
+namespace {
+
+// The pass needs some 30 KiB; the rest is for jemalloc's or mimalloc's first call on a new thread. Virtual, not
+// resident.
+constexpr size_t kStackBytes = 256 * 1024;
+constexpr size_t kWatchedBytes = 64 * 1024;
+
+struct State {
+  uv_mutex_t lock;
+  uv_cond_t wake;
+  pid_t pid = 0;
+
+  // Guarded by `lock`.
+  double numbers[kFieldCount];
+  std::vector<std::string> paths;
+  uint64_t paths_generation = 0;
+  std::vector<WatchedText> texts;
+  uint32_t requested = 0;
+  uint32_t planned = 0;
+  uint32_t running = 0;  // parts of the pass that is under way
+  bool closing = false;
+  const void* owner = nullptr;
+
+  // Written before the thread starts.
+  PassCallback on_pass = nullptr;
+  void* on_pass_data = nullptr;
+  uint64_t interval_ns = 0;
+  uv_thread_t thread{};
+
+  std::atomic<bool> stop{false};
+};
+
+State* g_state = nullptr;  // leaked on purpose, see reader.h
+uv_once_t g_once = UV_ONCE_INIT;
+
+State* Get() {
+  uv_once(&g_once, [] {
+    g_state = new State;
+    uv_mutex_init(&g_state->lock);
+    uv_cond_init(&g_state->wake);
+    g_state->pid = getpid();
+    for (double& number : g_state->numbers) number = NAN;
+  });
+  return g_state->pid == getpid() ? g_state : nullptr;
+}
+
+class Lock {
+ public:
+  explicit Lock(State* state) : state_(state) { uv_mutex_lock(&state_->lock); }
+  ~Lock() { uv_mutex_unlock(&state_->lock); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+ private:
+  State* state_;
+};
+
+// All signals but those that glibc uses inside setuid and pthread_cancel: blocking these would hang the callers.
+// Raw, because the symbol is bound to glibc 2.32. The kernel's mask is 64 bits.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    const uint64_t all = ~(uint64_t{1} << 31 | uint64_t{1} << 32);
+    blocked_ = syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before_, sizeof(before_)) == 0;
+  }
+  ~BlockedSignals() {
+    if (blocked_) syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof(before_));
+  }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+ private:
+  uint64_t before_ = 0;
+  bool blocked_ = false;
+};
+
+std::vector<WatchedText> ReadWatched(const std::vector<std::string>& paths, char* buffer) {
+  static_assert(kWatchedBytes <= Workspace::kTextBytes, "watched files are read through the text buffer");
+  std::vector<WatchedText> texts(paths.size());
+  for (size_t i = 0; i < paths.size(); i++) {
+    const long length = ReadWholeFile(paths[i].c_str(), buffer, kWatchedBytes);
+    texts[i].readable = length >= 0;
+    if (length > 0) texts[i].text.assign(buffer, static_cast<size_t>(length));
+  }
+  return texts;
+}
+
+// The parts whose numbers here were taken before those there: while the reader was busy with smaps, another thread may
+// have run a pass of its own.
+uint32_t OlderParts(const double* here, const double* there) {
+  constexpr std::pair<Part, Field> kTimes[] = {{kQuick, k_quickAtMs},
+                                               {kLedger, k_ledgerAtMs},
+                                               {kAllocator, k_mallocAtMs},
+                                               {kReclaimable, k_mallocReclaimableAtMs},
+                                               {kDescriptors, k_fdAtMs}};
+  uint32_t older = 0;
+  for (const auto& [part, time] : kTimes) older |= here[time] < there[time] ? part : 0u;
+  return older;
+}
+
+void RunAndPublish(State* state, uint32_t requested, SecondWalk second_walk, Workspace& workspace,
+                   const std::atomic<bool>& stop) {
+  double numbers[kFieldCount];
+  const uint32_t parts = RunParts(requested, second_walk, workspace, stop, numbers);
+  if (parts == 0) return;
+  std::vector<WatchedText> texts;
+  uint64_t generation = 0;
+  if ((parts & kQuick) != 0) {
+    std::vector<std::string> paths;
+    {
+      Lock lock(state);
+      paths = state->paths;
+      generation = state->paths_generation;
+    }
+    texts = ReadWatched(paths, workspace.text());
+  }
+  Lock lock(state);
+  const uint32_t newer = parts & ~OlderParts(numbers, state->numbers);
+  for (size_t i = 0; i < kFieldCount; i++) {
+    if ((kFieldTable[i].part & newer) == 0 || i == k_threadCpuUs || i == k_ownBytes) continue;
+    state->numbers[i] = numbers[i];
+  }
+  // Another list is watched since: what was read belongs to the old one.
+  if ((parts & kQuick) != 0 && generation == state->paths_generation) state->texts = std::move(texts);
+}
+
+// Waits for a request or for the next beat, and returns the parts to run; 0 when the reader is being closed. Beats that
+// were missed, by a long pass or a stopped process, are left out.
+uint32_t NextParts(State* state, uint64_t* beat_ns) {
+  Lock lock(state);
+  while (state->requested == 0 && !state->closing) {
+    const uint64_t now_ns = uv_hrtime();
+    if (state->interval_ns == 0) {
+      uv_cond_wait(&state->wake, &state->lock);
+    } else if (now_ns < *beat_ns) {
+      uv_cond_timedwait(&state->wake, &state->lock, *beat_ns - now_ns);
+    } else {
+      *beat_ns = std::max(*beat_ns, now_ns - state->interval_ns) + state->interval_ns;
+      return state->running = std::exchange(state->planned, 0) | kQuick;
+    }
+  }
+  return state->running = state->closing ? 0 : std::exchange(state->requested, 0);
+}
+
+void Loop(void* data) {
+  State* state = static_cast<State*>(data);
+  Workspace workspace;
+  uint64_t beat_ns = uv_hrtime() + state->interval_ns;
+  for (;;) {
+    const uint32_t parts = NextParts(state, &beat_ns);
+    if (parts == 0) return;
+    KeepReserve();
+    if (workspace.ok()) RunAndPublish(state, parts, SecondWalk::kAfterQuickOne, workspace, state->stop);
+    {
+      Lock lock(state);
+      if (state->closing) return;
+      state->running = 0;
+      state->numbers[k_threadCpuUs] = ThreadCpuUs();
+      state->numbers[k_ownBytes] = static_cast<double>(workspace.committed_bytes());
+    }
+    state->on_pass(state->on_pass_data);
+  }
+}
+
+}  // namespace
+
+bool OpenReader(const void* owner, PassCallback on_pass, void* data, uint64_t interval_ms) {
+  State* state = Get();
+  if (state == nullptr) return false;
+  {
+    Lock lock(state);
+    if (state->owner != nullptr) return false;
+    state->owner = owner;
+    state->closing = false;
+    state->requested = 0;
+    state->planned = 0;
+    state->running = 0;
+  }
+  state->stop.store(false);
+  state->on_pass = on_pass;
+  state->on_pass_data = data;
+  state->interval_ns = interval_ms * 1'000'000;
+  uv_thread_options_t options{};
+  options.flags = UV_THREAD_HAS_STACK_SIZE;
+  options.stack_size = kStackBytes;
+  int failed = 0;
+  {
+    BlockedSignals blocked;  // inherited by the thread
+    failed = uv_thread_create_ex(&state->thread, &options, Loop, state);
+  }
+  if (failed != 0) {
+    Lock lock(state);
+    state->owner = nullptr;
+  } else {
+    HoldReserve(true);
+  }
+  return failed == 0;
+}
+
+bool CloseReader(const void* owner) {
+  State* state = Get();
+  if (state == nullptr) return false;
+  {
+    Lock lock(state);
+    if (state->owner != owner || state->closing) return false;
+    state->closing = true;
+    state->stop.store(true);
+    uv_cond_signal(&state->wake);
+  }
+  uv_thread_join(&state->thread);
+  HoldReserve(false);
+  Lock lock(state);
+  state->owner = nullptr;
+  return true;
+}
+
+void RequestPass(uint32_t parts) {
+  State* state = Get();
+  if (state == nullptr) return;
+  Lock lock(state);
+  state->requested |= parts & kAllParts;
+  uv_cond_signal(&state->wake);
+}
+
+void PlanPasses(uint32_t parts) {
+  State* state = Get();
+  if (state == nullptr) return;
+  Lock lock(state);
+  const bool unseen = ((state->running | state->requested) & ~kQuick) != 0;
+  if (!unseen) state->planned = parts & kAllParts;
+}
+
+void RunNow(uint32_t parts) {
+  State* state = Get();
+  if (state == nullptr) return;
+  Workspace workspace;
+  const std::atomic<bool> never{false};
+  if (workspace.ok()) RunAndPublish(state, parts & kAllParts, SecondWalk::kAlways, workspace, never);
+}
+
+void CopyNumbers(double* into) {
+  State* state = Get();
+  if (state == nullptr) {
+    for (size_t i = 0; i < kFieldCount; i++) into[i] = NAN;
+    return;
+  }
+  Lock lock(state);
+  for (size_t i = 0; i < kFieldCount; i++) into[i] = state->numbers[i];  // memcpy is invisible to gcc's TSan
+}
+
+void WatchFiles(std::vector<std::string> paths) {
+  State* state = Get();
+  if (state == nullptr) return;
+  Lock lock(state);
+  state->paths = std::move(paths);
+  state->paths_generation++;
+  state->texts.assign(state->paths.size(), WatchedText{});
+}
+
+std::vector<WatchedText> WatchedTexts() {
+  State* state = Get();
+  if (state == nullptr) return {};
+  Lock lock(state);
+  return state->texts;
+}
+
+}  // namespace extmem

@@ -1,0 +1,47 @@
+// The loaded objects of this process as the loader sees them: ranges, symbols, relocations. Metadata in the wild is
+// wrong at times, so every pointer is checked against the loaded segments before it is used, and an object that does
+// not check is reported as unreadable rather than guessed at.
+#ifndef EXTMEM_OS_ELF_IMAGE_H_
+#define EXTMEM_OS_ELF_IMAGE_H_
+
+#include <elf.h>
+#include <link.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace extmem {
+
+struct LoadedObject {
+  const char* path;  // empty for the executable; owned by the loader
+  uintptr_t base;
+  uintptr_t low, high;              // span of the loaded segments
+  uintptr_t relro_low, relro_high;  // read-only after relocation; equal when there is none
+  const ElfW(Sym) * symbols;
+  const char* strings;
+  size_t strings_bytes;
+  const uint32_t* gnu_hash;           // may be null
+  const uint32_t* hash;               // may be null
+  const ElfW(Versym) * versions;      // may be null
+  const ElfW(Rela) * relocations[2];  // of the procedure linkage table; of data
+  size_t relocation_count[2];
+
+  bool Contains(uintptr_t address) const { return address >= low && address < high; }
+  // Null when the offset lies outside the string table.
+  const char* String(size_t offset) const { return offset < strings_bytes ? strings + offset : nullptr; }
+};
+
+// False: no dynamic section, or one that does not check. The ranges are filled in either way.
+bool ParseObject(const dl_phdr_info& info, LoadedObject* object);
+
+// The definition of `name` in this object: default version, non-zero size and value. Null when it has none. The rule
+// of the non-zero size skips the entries by which an executable lends its own call stubs as addresses of functions.
+const ElfW(Sym) * FindDefined(const LoadedObject& object, const char* name);
+
+// The first definition in load order, as the loader would bind it; null when there is none. Takes the loader's lock:
+// never from a hook.
+void* FindSymbol(const char* name);
+
+}  // namespace extmem
+
+#endif  // EXTMEM_OS_ELF_IMAGE_H_

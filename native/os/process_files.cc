@@ -1,0 +1,159 @@
+#include "os/process_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace extmem {
+namespace {
+
+struct DirectoryEntry {  // linux_dirent64
+  uint64_t inode;
+  int64_t offset;
+  uint16_t length;
+  uint8_t type;
+  char name[1];
+};
+
+double NumberAt(const char* text, const char* end) {
+  if (text == end || *text < '0' || *text > '9') return NAN;
+  double value = 0;
+  for (; text < end && *text >= '0' && *text <= '9'; text++) value = value * 10 + (*text - '0');
+  return value;
+}
+
+constexpr int kNone = -1;
+constexpr int kLent = -2;
+std::atomic<int> g_reserve{kNone};
+std::atomic<bool> g_keeping{false};
+
+// True: a descriptor is free now. Another thread gives it back after a file or, at most, after a pass over smaps.
+bool BorrowReserve() {
+  for (int tries = 0; tries < 200; tries++) {
+    int reserve = g_reserve.load();
+    if (reserve == kNone) return false;
+    if (reserve >= 0 && g_reserve.compare_exchange_strong(reserve, kLent)) {
+      close(reserve);
+      return true;
+    }
+    usleep(1000);  // a poll, not a lock: the borrower may hold a second file itself, and would wait for ever
+  }
+  return false;
+}
+
+int OpenToRead(const char* path, int flags) { return open(path, O_RDONLY | O_CLOEXEC | flags); }
+
+// The text behind `spaces` more blanks, or `end`.
+const char* SkipFields(const char* text, const char* end, int spaces) {
+  for (; text < end && spaces > 0; text++) spaces -= *text == ' ';
+  return text;
+}
+
+}  // namespace
+
+ProcessFile::ProcessFile(const char* path, int flags) : fd_(OpenToRead(path, flags)) {
+  if (fd_ >= 0 || errno != EMFILE) return;
+  from_reserve_ = BorrowReserve();
+  if (from_reserve_) fd_ = OpenToRead(path, flags);
+}
+
+ProcessFile::~ProcessFile() {
+  if (fd_ >= 0) close(fd_);
+  if (!from_reserve_) return;
+  g_reserve.store(kNone);
+  KeepReserve();
+}
+
+void KeepReserve() {
+  int none = kNone;
+  if (!g_keeping.load() || !g_reserve.compare_exchange_strong(none, kLent)) return;
+  const int reserve = OpenToRead("/dev/null", 0);
+  g_reserve.store(reserve >= 0 ? reserve : kNone);
+}
+
+void HoldReserve(bool hold) {
+  g_keeping.store(hold);
+  if (hold) return KeepReserve();
+  int reserve = g_reserve.load();
+  if (reserve >= 0 && g_reserve.compare_exchange_strong(reserve, kNone)) close(reserve);
+}
+
+long ReadWholeFile(const char* path, char* into, size_t capacity) {
+  const ProcessFile file(path, O_NONBLOCK);
+  if (file.fd() < 0) return -1;
+  size_t length = 0;
+  ssize_t got = 0;
+  while (length < capacity) {
+    got = read(file.fd(), into + length, capacity - length);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    length += static_cast<size_t>(got);
+  }
+  return got < 0 ? -1 : static_cast<long>(length);
+}
+
+double ResidentBytesByStatm() {
+  char text[256];
+  const long length = ReadWholeFile("/proc/self/statm", text, sizeof(text));
+  if (length <= 0) return NAN;
+  const char* end = text + length;
+  return NumberAt(SkipFields(text, end, 1), end) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+double ThreadCount() {
+  char text[1024];
+  const long length = ReadWholeFile("/proc/self/stat", text, sizeof(text));
+  if (length <= 0) return NAN;
+  // The name in parentheses may hold anything: count fields from behind its last bracket (proc(5): 20th field).
+  const char* end = text + length;
+  const char* close_bracket = end - 1;
+  while (close_bracket > text && *close_bracket != ')') close_bracket--;
+  return NumberAt(SkipFields(close_bracket, end, 18), end);
+}
+
+DescriptorCounts CountDescriptors(char* buffer, size_t capacity) {
+  DescriptorCounts counts{0, 0, 0, 0, 0};
+  const ProcessFile directory("/proc/self/fd", O_DIRECTORY);
+  if (directory.fd() < 0) return {NAN, NAN, NAN, NAN, NAN};
+  for (;;) {
+    const long got = syscall(SYS_getdents64, directory.fd(), buffer, capacity);
+    if (got < 0) counts = {NAN, NAN, NAN, NAN, NAN};
+    if (got <= 0) break;
+    for (long at = 0; at < got;) {
+      DirectoryEntry entry;
+      std::memcpy(&entry, buffer + at, offsetof(DirectoryEntry, name));
+      const char* name = buffer + at + offsetof(DirectoryEntry, name);
+      at += entry.length;
+      if (*name < '0' || *name > '9') continue;
+      const int fd = static_cast<int>(NumberAt(name, name + std::strlen(name)));
+      if (fd == directory.fd() || fd == g_reserve.load()) continue;
+      struct stat status;                                  // raw: fstat as a symbol is bound to glibc 2.33
+      if (syscall(SYS_fstat, fd, &status) != 0) continue;  // closed meanwhile
+      counts.all++;
+      switch (status.st_mode & S_IFMT) {
+        case S_IFREG:
+        case S_IFDIR:
+          counts.files++;
+          break;
+        case S_IFSOCK:
+          counts.sockets++;
+          break;
+        case S_IFIFO:
+          counts.pipes++;
+          break;
+        default:
+          counts.other++;
+      }
+    }
+  }
+  return counts;
+}
+
+}  // namespace extmem

@@ -1,0 +1,42 @@
+// Small files under /proc/self, read by raw read(2): stdio would allocate inside the heap that is being measured.
+// Any thread. NaN where the file is missing or says something else.
+#ifndef EXTMEM_OS_PROCESS_FILES_H_
+#define EXTMEM_OS_PROCESS_FILES_H_
+
+#include <cstddef>
+
+namespace extmem {
+
+// A file that opens even in a process that has no descriptor left, which is a process that somebody wants to
+// understand: while a reserve is held it is given up for the time that the file is open.
+class ProcessFile {
+ public:
+  explicit ProcessFile(const char* path, int flags = 0);
+  ~ProcessFile();
+  ProcessFile(const ProcessFile&) = delete;
+  ProcessFile& operator=(const ProcessFile&) = delete;
+
+  int fd() const { return fd_; }  // -1: could not be opened
+
+ private:
+  int fd_;
+  bool from_reserve_ = false;
+};
+void HoldReserve(bool hold);
+void KeepReserve();  // opens it anew when the program took its place; the reader does so before each pass
+
+struct DescriptorCounts {
+  double all, files, sockets, pipes, other;
+};
+
+// Reads at most `capacity` bytes of `path`; returns how many, or -1.
+long ReadWholeFile(const char* path, char* into, size_t capacity);
+
+double ResidentBytesByStatm();
+double ThreadCount();
+// One fstat(2) for each. `buffer` holds directory entries.
+DescriptorCounts CountDescriptors(char* buffer, size_t capacity);
+
+}  // namespace extmem
+
+#endif  // EXTMEM_OS_PROCESS_FILES_H_

@@ -1,0 +1,73 @@
+#include "os/safe_read.h"
+
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <atomic>
+
+namespace extmem {
+
+namespace {
+
+// page | generation in the bits below the page size: one word, so that a reader sees both or neither.
+// Sets of four, and a hash to find them: V8 keeps its spaces at round distances, and two hot pages in one cell would
+// cost each frame of each stack two system calls.
+constexpr uint32_t kRemembered = 1u << 13;
+constexpr uint32_t kWays = 4;
+alignas(64) std::atomic<uintptr_t> g_pages[kRemembered];
+std::atomic<uint32_t> g_generation{1};
+std::atomic<uint64_t> g_asked{0};
+
+std::atomic<uintptr_t>* SetOf(uintptr_t page) {
+  return &g_pages[((page / kReadPage) * 0x9E3779B97F4A7C15ull >> 32) % (kRemembered / kWays) * kWays];
+}
+
+}  // namespace
+
+bool ReadUnknown(uintptr_t address, void* into, size_t size) {
+  iovec local = {into, size};
+  iovec remote = {reinterpret_cast<void*>(address), size};
+  // The id is asked each time: after a fork it is another one. Both calls are cheap next to a page fault.
+  long pid = syscall(SYS_getpid);
+  return syscall(SYS_process_vm_readv, pid, &local, 1L, &remote, 1L, 0L) == static_cast<long>(size);
+}
+
+bool SafeReadWorks() {
+  uintptr_t word = 42, copy = 0;
+  return ReadUnknown(reinterpret_cast<uintptr_t>(&word), &copy, sizeof(copy)) && copy == 42;
+}
+
+void SafeReadForget(uintptr_t start, size_t length) {
+  // V8 unmaps at every collection: asking for all other pages anew would cost the next sample some 50 us.
+  if (length / kReadPage >= kRemembered) {
+    g_generation.fetch_add(1, std::memory_order_release);
+    return;
+  }
+  const uintptr_t end = start + length;
+  for (uintptr_t page = start & ~(kReadPage - 1); page < end; page += kReadPage) {
+    std::atomic<uintptr_t>* set = SetOf(page);
+    for (uint32_t way = 0; way < kWays; way++) {
+      uintptr_t held = set[way].load(std::memory_order_relaxed);
+      if ((held & ~(kReadPage - 1)) == page) set[way].compare_exchange_strong(held, 0, std::memory_order_relaxed);
+    }
+  }
+}
+
+bool PageReadable(uintptr_t page) {
+  uintptr_t generation = g_generation.load(std::memory_order_acquire) % kReadPage;
+  std::atomic<uintptr_t>* set = SetOf(page);
+  for (uint32_t way = 0; way < kWays; way++) {
+    if (set[way].load(std::memory_order_relaxed) == (page | generation)) return true;
+  }
+  const uint64_t asked = g_asked.fetch_add(1, std::memory_order_relaxed);
+  char byte;
+  if (!ReadUnknown(page, &byte, 1)) return false;
+  // One after the other: an old page costs a call once more, a hot one comes back to a place of its own.
+  set[asked % kWays].store(page | generation, std::memory_order_relaxed);
+  return true;
+}
+
+uint64_t SafeReadAsked() { return g_asked.load(std::memory_order_relaxed); }
+
+}  // namespace extmem

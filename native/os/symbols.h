@@ -1,0 +1,44 @@
+// Addresses -> module and function, at report time. Reads the symbol tables of files: never from a hook, and best on
+// a thread where a few tens of milliseconds do not matter.
+#ifndef EXTMEM_OS_SYMBOLS_H_
+#define EXTMEM_OS_SYMBOLS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace extmem {
+
+// An object that is or was loaded. Unloaded ones are kept, because stacks still name addresses in them.
+struct Module {
+  uintptr_t low, high, base;
+  std::string path;
+  uint32_t first_generation;  // see FrameRecord
+  uint32_t last_generation;   // UINT32_MAX while it is loaded
+};
+
+// Takes note of what is loaded now. One thread at a time.
+void NoteModules(uint32_t generation);
+std::vector<Module> KnownModules();
+
+struct Address {
+  uint64_t pc;  // a return address: the call lies just before it
+  uint32_t generation;
+};
+
+struct Symbol {
+  std::string module;   // path; empty when the address lies in no module
+  std::string name;     // demangled; empty when the module tells none
+  uint64_t offset = 0;  // from the function's start, else from the module's base
+};
+
+std::vector<Symbol> Symbolize(const std::vector<Module>& modules, const std::vector<Address>& addresses);
+
+// Where a local symbol of the executable lies in this process, by its mangled name, among those whose size is a
+// multiple of `multiple`; 0 when it is not there. `size` receives its size.
+uintptr_t FindStaticSymbol(const char* name, uint64_t multiple, uint64_t* size);
+
+}  // namespace extmem
+
+#endif  // EXTMEM_OS_SYMBOLS_H_

@@ -1,0 +1,238 @@
+#include "profile/profile.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "os/lock.h"
+#include "os/proc_maps.h"
+#include "os/safe_read.h"
+#include "os/symbols.h"
+#include "profile/live.h"
+#include "profile/seen_mappings.h"
+
+namespace extmem {
+
+namespace {
+
+// 0 = off. What is wished for, and what is in force while the limit of samples per second presses.
+std::atomic<uint64_t> g_wished_mean{0};
+std::atomic<uint64_t> g_mean{0};
+std::atomic<uint32_t> g_limit{0};
+std::atomic<uint32_t> g_depth{64};
+std::atomic<uint64_t> g_seed{0};
+std::atomic<uint32_t> g_window_second{0};
+std::atomic<uint32_t> g_window_samples{0};
+std::atomic<uint64_t> g_raises{0};
+bool g_fork_watched = false;
+bool g_running = false;
+const Thread* g_owner = nullptr;
+// Held while slots are rewritten, so never by a hook, and not by a forked child.
+Lock g_control;
+
+// The coarse clock is read from memory that the kernel shares; no system call.
+uint32_t Second() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<uint32_t>(now.tv_sec);
+}
+
+uint64_t SeedOf(const Thread* thread) {
+  uint64_t seed = g_seed.load(std::memory_order_relaxed);
+  if (seed == 0) {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    seed = static_cast<uint64_t>(now.tv_nsec) << 20 ^ static_cast<uint64_t>(now.tv_sec) ^
+           reinterpret_cast<uintptr_t>(thread);
+  }
+  // Neighbouring seeds must not give neighbouring first draws.
+  seed = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9ull;
+  seed = (seed ^ (seed >> 27)) * 0x94D049BB133111EBull;
+  return seed ^ (seed >> 31);
+}
+
+// Doubles the distance between samples when a second brought too many, and halves it again after a calm one. Each
+// sample keeps the rate under which it was drawn, so the estimates stay unbiased.
+void Limit(uint32_t second) {
+  const uint32_t limit = g_limit.load(std::memory_order_relaxed);
+  if (limit == 0) return;
+  uint32_t window = g_window_second.load(std::memory_order_relaxed);
+  if (second != window && g_window_second.compare_exchange_strong(window, second, std::memory_order_relaxed)) {
+    const uint32_t samples = g_window_samples.exchange(0, std::memory_order_relaxed);
+    uint64_t mean = g_mean.load(std::memory_order_relaxed);
+    const uint64_t wished = g_wished_mean.load(std::memory_order_relaxed);
+    if (samples < limit / 4 && mean > wished) {
+      g_mean.compare_exchange_strong(mean, mean / 2 < wished ? wished : mean / 2, std::memory_order_relaxed);
+    }
+  }
+  if (g_window_samples.fetch_add(1, std::memory_order_relaxed) + 1 < limit) return;
+  uint64_t mean = g_mean.load(std::memory_order_relaxed);
+  if (mean == 0 || mean > UINT64_C(1) << 40) return;
+  if (g_mean.compare_exchange_strong(mean, mean * 2, std::memory_order_relaxed)) {
+    g_window_samples.store(0, std::memory_order_relaxed);
+    g_raises.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame) {
+  // A signal handler that allocates while its thread is in here; its turn comes with the next allocation.
+  if (thread->busy) return;
+  const uint64_t mean = g_mean.load(std::memory_order_relaxed);
+  if (mean == 0) {
+    thread->sampler.Rest();
+    return;
+  }
+  const int saved = errno;
+  thread->busy = true;
+  const uint64_t sampled_mean = thread->sampler.Exhausted(size, mean, SeedOf(thread));
+  if (sampled_mean != 0) {
+    if (thread->id == 0) thread->id = static_cast<uint32_t>(syscall(SYS_gettid));
+    const uint32_t second = Second();
+    const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), false);
+    LiveInsert(reinterpret_cast<uintptr_t>(block), {size, sampled_mean, stack, second, thread->id});
+    Limit(second);
+  }
+  thread->busy = false;
+  errno = saved;
+}
+
+void Mapped(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
+  if (thread->busy || g_mean.load(std::memory_order_relaxed) == 0) return;
+  const int saved = errno;
+  thread->busy = true;
+  const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), true);
+  SeenMapped(reinterpret_cast<uintptr_t>(start), length, stack);
+  thread->busy = false;
+  errno = saved;
+}
+
+// The child of a fork may not take locks.
+void Unmapped(void* start, size_t length) {
+  Thread* thread = ThisThread();
+  if (thread->busy || g_mean.load(std::memory_order_relaxed) == 0) return;
+  const int saved = errno;
+  thread->busy = true;
+  SeenUnmapped(reinterpret_cast<uintptr_t>(start), length);
+  thread->busy = false;
+  errno = saved;
+}
+
+void Reserved(void* start, size_t length) {
+  if (g_mean.load(std::memory_order_relaxed) == 0) return;
+  const int saved = errno;
+  SeenReserved(reinterpret_cast<uintptr_t>(start), length);
+  errno = saved;
+}
+
+void Invalidated(void* start, size_t length) { SafeReadForget(reinterpret_cast<uintptr_t>(start), length); }
+
+void Committed(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
+  uintptr_t from = reinterpret_cast<uintptr_t>(start);
+  if (SeenReservedPart(&from, &length)) Mapped(thread, reinterpret_cast<void*>(from), length, frame);
+}
+
+// WebAssembly memories from before the start grow into the rest of their reservations.
+void FollowReservations() {
+  for (const MapLine& line : ProcMaps()) {
+    if (line.protection == PROT_NONE && line.inode == 0 && line.end - line.start >= kReservationBytes) {
+      SeenReserved(line.start, line.end - line.start);
+    }
+  }
+}
+
+void SetMean(uint64_t mean_bytes) {
+  g_wished_mean.store(mean_bytes, std::memory_order_relaxed);
+  g_mean.store(mean_bytes, std::memory_order_relaxed);
+}
+
+// The child of a fork has our tables and hooks, but none of the threads that might hold a lock.
+void InChild() { g_mean.store(0, std::memory_order_relaxed); }
+
+constexpr HookObserver kObserver = {Allocated, Mapped, Unmapped, Reserved, Committed, Invalidated};
+
+}  // namespace
+
+HookStatus ProfileStart(const ProfileOptions& options) {
+  Locked locked(&g_control);
+  if (g_running) return HookStatus::kRunning;
+  if (!LiveInit() || !StackInit() || !SeenInit()) return HookStatus::kNoMemory;
+  if (!g_fork_watched) g_fork_watched = pthread_atfork(nullptr, nullptr, InChild) == 0;
+  if (!g_fork_watched) return HookStatus::kNoMemory;
+  LiveForget();
+  g_limit.store(options.max_samples_per_second);
+  g_depth.store(options.depth);
+  g_seed.store(options.seed);
+  const HookStatus status = HookInstall(&kObserver);
+  // Sampling begins when every object is patched, so that no recorded block is freed behind our back.
+  if (status != HookStatus::kInstalled) return status;
+  g_running = true;
+  g_owner = ThisThread();
+  NoteModules(StackGeneration());
+  FollowReservations();
+  SetMean(options.mean_bytes);
+  return status;
+}
+
+void ProfileStop() {
+  Locked locked(&g_control);
+  if (!g_running) return;
+  g_running = false;
+  g_owner = nullptr;
+  SetMean(0);
+  HookRemove();
+  LiveForget();
+  SeenForget();
+}
+
+void ProfileSetRate(uint64_t mean_bytes) {
+  Locked locked(&g_control);
+  if (g_running) SetMean(mean_bytes);
+}
+
+bool ProfileRescan() {
+  Locked locked(&g_control);
+  if (!g_running) return false;
+  const bool changed = HookRescan();
+  if (changed) NoteModules(StackNextGeneration());
+  return changed;
+}
+
+ProfileCounters ProfileCount() {
+  return {g_mean.load(std::memory_order_relaxed), g_raises.load(std::memory_order_relaxed)};
+}
+
+uint64_t ProfileOwnBytes() { return LiveOwnBytes() + StackOwnBytes(); }
+
+const char* ProfileRegisterThread() {
+  Locked locked(&g_control);  // two workers may come first at the same time
+  Thread* thread = ThisThread();
+  thread->busy = true;
+  const char* missing = StackLoadLayout();
+  const bool known = StackInit() && StackRegisterThread(thread);
+  thread->busy = false;
+  if (thread->isolate != nullptr) return nullptr;
+  return missing != nullptr ? missing : known ? "code ranges" : "stack bounds";
+}
+
+void ProfileThreadEnds() {
+  ProfileUnregisterThread();
+  if (g_owner == ThisThread()) ProfileStop();
+}
+
+void ProfileUnregisterThread() { StackUnregisterThread(ThisThread()); }
+
+uint32_t ProfileCapture() {
+  Thread* thread = ThisThread();
+  thread->busy = true;
+  const uint32_t stack =
+      CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), kMaxDepth, false);
+  thread->busy = false;
+  return stack;
+}
+
+}  // namespace extmem

@@ -1,0 +1,48 @@
+// The native profiler: hooks, sampling, stacks and the table of live samples put together.
+//
+// One per process. Start, Stop, Rescan and SetRate may be called by any environment, not from hooks. A forked child
+// inherits the hooks, but samples nothing.
+#ifndef EXTMEM_PROFILE_PROFILE_H_
+#define EXTMEM_PROFILE_PROFILE_H_
+
+#include <cstdint>
+
+#include "profile/hook.h"
+#include "profile/stack.h"
+
+namespace extmem {
+
+struct ProfileOptions {
+  uint64_t mean_bytes;              // between samples; > 0
+  uint32_t max_samples_per_second;  // 0 = no limit
+  uint32_t depth;                   // frames kept
+  uint64_t seed;                    // 0 = from the clock
+};
+
+struct ProfileCounters {
+  uint64_t mean_bytes;   // in force now: the limit may have raised it
+  uint64_t rate_raises;  // how often it was raised
+};
+
+// kRunning when it runs already: the first one owns it.
+HookStatus ProfileStart(const ProfileOptions& options);
+// Nothing happens when it does not run.
+void ProfileStop();
+void ProfileSetRate(uint64_t mean_bytes);
+// Follows objects that were loaded or unloaded since.
+bool ProfileRescan();
+ProfileCounters ProfileCount();
+uint64_t ProfileOwnBytes();
+
+// The calling thread runs JavaScript whose frames may be decoded from now on: null, or what is missing for that.
+const char* ProfileRegisterThread();
+void ProfileUnregisterThread();
+// The environment of the calling thread ends: its isolate is about to be taken down, and nobody else would stop a
+// profiler that it started.
+void ProfileThreadEnds();
+// The stack of the caller as a sample would show it.
+__attribute__((noinline)) uint32_t ProfileCapture();
+
+}  // namespace extmem
+
+#endif  // EXTMEM_PROFILE_PROFILE_H_

@@ -1,0 +1,287 @@
+#include "profile/stack.h"
+
+#include <cstring>
+#include <initializer_list>
+
+#include "os/own_pages.h"
+#include "os/safe_read.h"
+#include "profile/live.h"
+#include "profile/thread_stack.h"
+#include "v8/heap.h"
+
+namespace extmem {
+
+namespace {
+
+constexpr uint32_t kCacheEntries = 1u << 14;
+constexpr int kMaxInlined = 32;
+// Distance of operator new's frame from the hook of malloc that it calls; farther ones were left by an exception.
+constexpr uintptr_t kNewReach = 1024;
+constexpr uint64_t kGroup = uint64_t{1} << 32;  // the cached value is a group of frames, not a single one
+
+// What a frame was decoded to. Lossy: two ways, and the check word makes a torn entry look like a stranger's.
+struct CacheEntry {
+  std::atomic<uint64_t> function, place, value, check;
+};
+
+V8Layout g_layout;
+const char* g_missing = nullptr;
+bool g_layout_loaded = false;
+std::atomic<StackLevel> g_level{StackLevel::kNative};
+std::atomic<uint32_t> g_generation{0};
+std::atomic<uint32_t> g_isolates{0};
+std::atomic<uint64_t> g_decoded, g_unreadable, g_unwalked, g_broken, g_repaired;
+CacheEntry* g_cache = nullptr;
+InternTable g_strings, g_frames, g_stacks;
+InternTable g_groups;  // the functions that were inlined into one frame, innermost first
+Lock g_vacant_lock;
+V8Isolate* g_vacant = nullptr;  // of workers that ended
+
+// Only the thread that took it looks at it.
+V8Isolate* TakeIsolate() {
+  Locked locked(&g_vacant_lock);
+  V8Isolate* isolate = g_vacant;
+  if (isolate == nullptr) return OwnArray<V8Isolate>(1);
+  g_vacant = isolate->next_vacant;
+  return isolate;
+}
+
+void GiveBackIsolate(V8Isolate* isolate) {
+  Locked locked(&g_vacant_lock);
+  isolate->next_vacant = g_vacant;
+  g_vacant = isolate;
+}
+
+uint64_t Mix(uint64_t a, uint64_t b) {
+  uint64_t mixed = (a * 0x9E3779B97F4A7C15ull) ^ (b * 0xC2B2AE3D27D4EB4Full);
+  return mixed ^ (mixed >> 29);
+}
+
+uint64_t CheckOf(uint64_t function, uint64_t place, uint64_t value) { return Mix(Mix(function, place), value) | 1; }
+
+bool CacheFind(const FrameKey& key, uint64_t* value) {
+  CacheEntry* way = &g_cache[(Mix(key.function, key.place) % (kCacheEntries / 2)) * 2];
+  for (int i = 0; i < 2; i++, way++) {
+    if (way->function.load(std::memory_order_relaxed) != key.function ||
+        way->place.load(std::memory_order_relaxed) != key.place) {
+      continue;
+    }
+    *value = way->value.load(std::memory_order_acquire);
+    if (way->check.load(std::memory_order_relaxed) == CheckOf(key.function, key.place, *value)) return true;
+  }
+  return false;
+}
+
+void CachePut(const FrameKey& key, uint64_t value) {
+  CacheEntry* way = &g_cache[(Mix(key.function, key.place) % (kCacheEntries / 2)) * 2];
+  // The first way holds what came first, the second the latest.
+  if (way->check.load(std::memory_order_relaxed) != 0) way++;
+  way->check.store(0, std::memory_order_relaxed);
+  way->function.store(key.function, std::memory_order_relaxed);
+  way->place.store(key.place, std::memory_order_relaxed);
+  way->value.store(value, std::memory_order_release);
+  way->check.store(CheckOf(key.function, key.place, value), std::memory_order_relaxed);
+}
+
+uint32_t FrameAt(uint64_t pc, FrameKind kind) {
+  const uint32_t generation = g_generation.load(std::memory_order_relaxed);
+  const FrameKey key = {pc, static_cast<uint64_t>(kind) << 32 | generation};
+  uint64_t value;
+  if (CacheFind(key, &value)) return static_cast<uint32_t>(value);
+  const FrameRecord record = {pc, 0, 0, 0, 0, kind, generation};
+  const uint32_t id = g_frames.Intern(&record, sizeof(record));
+  CachePut(key, id);
+  return id;
+}
+
+// Names and place of one function of a frame.
+uint32_t Describe(const ScriptFrame& frame) {
+  char text[512];
+  FrameRecord record = {0, 0, 0, 0, 0, FrameKind::kJavaScript, 0};
+  int32_t start;
+  size_t length = FunctionName(g_layout, frame.shared, text, 256, &start);
+  if (length != 0) record.name = g_strings.Intern(text, static_cast<uint32_t>(length));
+  const uintptr_t script = ScriptOf(g_layout, frame.shared);
+  if (script != 0) {
+    length = CopyString(g_layout, Field(script, g_layout.script.name), text, sizeof(text));
+    if (length != 0) record.script = g_strings.Intern(text, static_cast<uint32_t>(length));
+    if (g_level.load(std::memory_order_relaxed) == StackLevel::kLines &&
+        !LineOf(g_layout, script, frame.position >= 0 ? frame.position : start, &record.line, &record.column)) {
+      record.line = record.column = 0;
+    }
+  }
+  return g_frames.Intern(&record, sizeof(record));
+}
+
+// Appends the frames that one physical frame of V8 stands for.
+uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, uint32_t* ids, uint32_t count) {
+  FrameKey key;
+  FrameClass kind = FrameClass::kNative;
+  if (isolate != nullptr && raw.fp != 0) kind = ClassifyFrame(g_layout, *isolate, raw.pc, raw.fp, &key);
+  if (kind == FrameClass::kNative) {
+    ids[count++] = FrameAt(raw.pc, FrameKind::kNative);
+    return count;
+  }
+  if (kind == FrameClass::kBuiltin) {
+    ids[count++] = FrameAt(isolate->Original(raw.pc), FrameKind::kBuiltin);
+    return count;
+  }
+  if (kind == FrameClass::kUnreadable) {
+    g_unreadable.fetch_add(1, std::memory_order_relaxed);
+    ids[count++] = FrameAt(0, FrameKind::kUnreadable);
+    return count;
+  }
+  uint64_t value;
+  if (!CacheFind(key, &value)) {
+    g_decoded.fetch_add(1, std::memory_order_relaxed);
+    ScriptFrame frames[kMaxInlined];
+    uint32_t group[kMaxInlined];
+    bool repeatable;
+    const int functions = DecodeFrame(g_layout, isolate, raw.pc, raw.fp, frames, kMaxInlined, &repeatable);
+    for (int i = 0; i < functions; i++) group[i] = Describe(frames[i]);
+    value = functions == 1 ? group[0] : g_groups.Intern(group, functions * sizeof(uint32_t)) | kGroup;
+    if (value == kGroup) value = group[functions - 1];  // full: the function that really has a frame
+    if (repeatable) CachePut(key, value);
+  }
+  if ((value & kGroup) == 0) {
+    ids[count++] = static_cast<uint32_t>(value);
+    return count;
+  }
+  const uint32_t group = static_cast<uint32_t>(value);
+  const uint32_t* members = static_cast<const uint32_t*>(g_groups.Bytes(group));
+  for (uint32_t i = 0; i < g_groups.Length(group) / sizeof(uint32_t) && count < kMaxDepth; i++)
+    ids[count++] = members[i];
+  return count;
+}
+
+// A frame of V8 at `fp`: typed, or that of a function.
+WORDS_OF_ANY_FRAME bool PlausibleFrame(const V8Isolate& isolate, uintptr_t pc, uintptr_t fp) {
+  FrameKey key;
+  if (fp == 0) return false;
+  const uintptr_t marker = *reinterpret_cast<const uintptr_t*>(fp - 8);
+  if (IsSmallInteger(marker)) return marker != 0 && marker >> 1 < 64;
+  return ClassifyFrame(g_layout, isolate, pc, fp, &key) != FrameClass::kUnreadable;
+}
+
+// Native code without frame pointers broke the chain. Stale words on the stack look like frames too, so a place is
+// only accepted when it is a frame in which V8 left JavaScript, and everything above it up to the thread's start is
+// sane as well. Better an incomplete stack than a wrong one.
+WORDS_OF_ANY_FRAME int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t high, RawFrame* frames, int max) {
+  constexpr uintptr_t kWindow = 16384;
+  const uintptr_t end = high - sp > kWindow ? sp + kWindow : high - 16;
+  for (uintptr_t at = (sp + 7) & ~uintptr_t{7}; at + 16 <= end; at += 8) {
+    const uintptr_t fp = reinterpret_cast<const uintptr_t*>(at)[0];
+    const uintptr_t pc = reinterpret_cast<const uintptr_t*>(at)[1];
+    if (!isolate.IsBuiltin(pc) && isolate.CodeRange(pc) == nullptr) continue;
+    if (fp <= at || fp >= high || high - fp < 16 || fp % 8 != 0) continue;
+    if (!IsExitFrame(g_layout, *reinterpret_cast<const uintptr_t*>(fp - 8))) continue;
+    bool complete;
+    const int count = WalkFrames(pc, fp, at, high, frames, max, &complete);
+    bool sane = complete;
+    for (int i = 0; i < count && sane; i++) {
+      const bool v8 = isolate.IsBuiltin(frames[i].pc) || isolate.CodeRange(frames[i].pc) != nullptr;
+      sane = v8 ? PlausibleFrame(isolate, frames[i].pc, frames[i].fp) : frames[i].pc >= 0x10000;
+    }
+    if (sane) return count;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool StackInit() {
+  if (g_cache != nullptr) return true;
+  if (!g_strings.Init(1u << 14, 1u << 20) || !g_frames.Init(kMaxFrames, kMaxFrames * sizeof(FrameRecord)) ||
+      !g_stacks.Init(kMaxStacks, 1u << 21) || !g_groups.Init(1u << 13, 1u << 19)) {
+    return false;
+  }
+  g_cache = OwnArray<CacheEntry>(kCacheEntries);
+  return g_cache != nullptr;
+}
+
+const char* StackLoadLayout() {
+  if (!g_layout_loaded) g_missing = LoadV8Layout(&g_layout);
+  g_layout_loaded = true;
+  return g_missing;
+}
+
+const V8Layout& StackLayout() { return g_layout; }
+
+void StackSetLevel(StackLevel level) { g_level.store(level, std::memory_order_relaxed); }
+
+uint32_t StackNextGeneration() { return g_generation.fetch_add(1, std::memory_order_relaxed) + 1; }
+uint32_t StackGeneration() { return g_generation.load(std::memory_order_relaxed); }
+
+bool StackRegisterThread(Thread* thread) {
+  const bool reads_checked = SafeReadWorks();
+  if (!LearnStack(thread, reads_checked)) return false;
+  if (thread->isolate != nullptr || g_missing != nullptr || !g_layout_loaded || !reads_checked) return true;
+  V8Isolate* isolate = TakeIsolate();
+  if (isolate == nullptr) return true;
+  if (LoadV8Isolate(g_isolates.fetch_add(1) + 1, isolate)) {
+    thread->isolate = isolate;
+  } else {
+    GiveBackIsolate(isolate);
+  }
+  return true;
+}
+
+void StackUnregisterThread(Thread* thread) {
+  V8Isolate* isolate = thread->isolate;
+  thread->isolate = nullptr;
+  if (isolate != nullptr) GiveBackIsolate(isolate);
+}
+
+uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping) {
+  const uintptr_t own = reinterpret_cast<uintptr_t>(frame);
+  if (thread->new_frame > own && thread->new_frame - own < kNewReach) {
+    frame = reinterpret_cast<const uintptr_t*>(thread->new_frame);
+  }
+  RawFrame raw[kMaxDepth];
+  int raw_count = 1;
+  V8Isolate* isolate = g_level.load(std::memory_order_relaxed) == StackLevel::kNative ? nullptr : thread->isolate;
+  const int max = static_cast<int>(depth < kMaxDepth ? depth : kMaxDepth);
+  if (StackKnown(thread, own)) {
+    bool complete;
+    raw_count = WalkFrames(frame[1], frame[0], own, thread->stack_high, raw, max, &complete);
+    if (!complete) {
+      g_broken.fetch_add(1, std::memory_order_relaxed);
+      bool has_script = false;
+      for (int i = 0; i < raw_count && isolate != nullptr; i++) {
+        has_script = has_script || isolate->IsBuiltin(raw[i].pc) || isolate->CodeRange(raw[i].pc) != nullptr;
+      }
+      if (isolate != nullptr && !has_script && raw_count < max) {
+        const int found = Repair(*isolate, own, thread->stack_high, raw + raw_count, max - raw_count);
+        if (found > 0) g_repaired.fetch_add(1, std::memory_order_relaxed);
+        raw_count += found;
+      }
+    }
+  } else {
+    raw[0] = {frame[1], 0};
+    g_unwalked.fetch_add(1, std::memory_order_relaxed);
+  }
+  uint32_t ids[kMaxDepth];
+  uint32_t count = 0;
+  if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
+  for (int i = 0; i < raw_count && count < kMaxDepth; i++) count = AppendFrame(isolate, raw[i], ids, count);
+  return g_stacks.Intern(ids, count * sizeof(uint32_t));
+}
+
+const InternTable& StackStrings() { return g_strings; }
+const InternTable& StackFrames() { return g_frames; }
+const InternTable& Stacks() { return g_stacks; }
+
+StackCounters StackCount() {
+  auto get = [](const std::atomic<uint64_t>& value) { return value.load(std::memory_order_relaxed); };
+  return {get(g_decoded), get(g_unreadable), get(g_unwalked), get(g_broken), get(g_repaired)};
+}
+
+uint64_t StackOwnBytes() {
+  uint64_t bytes = g_cache == nullptr ? 0 : kCacheEntries * sizeof(CacheEntry);
+  for (const InternTable* table : {&g_strings, &g_frames, &g_stacks, &g_groups}) {
+    bytes += table->used_bytes() + table->count() * 20ull;  // text, entry, and two slots of the index
+  }
+  return bytes;
+}
+
+}  // namespace extmem

@@ -1,0 +1,76 @@
+// Mixed stacks: from the frame of a hook to a small number that stands for the whole stack.
+//
+// The walk follows frame pointers inside the thread's own stack and never reads outside it. Frames and stacks are
+// interned, so that a stack seen before costs one walk and one lookup per frame, and no memory. Numbers stay valid for
+// the life of the process. Any thread; locks only on the first sight of something.
+#ifndef EXTMEM_PROFILE_STACK_H_
+#define EXTMEM_PROFILE_STACK_H_
+
+#include <cstdint>
+
+#include "profile/hook.h"
+#include "profile/intern.h"
+#include "v8/frames.h"
+
+namespace extmem {
+
+enum class FrameKind : uint32_t {
+  kNative,      // pc
+  kBuiltin,     // pc of a builtin function of V8, as in the executable
+  kJavaScript,  // name, script, line, column
+  kUnreadable,  // a frame of V8 that could not be decoded
+  kMapping,     // not a frame: what follows made a mapping
+};
+
+// How much of JavaScript frames may be shown; decided by the self-test.
+enum class StackLevel : uint32_t { kNative, kNames, kLines };
+
+// Interned byte for byte, so it has no padding.
+struct FrameRecord {
+  uint64_t pc;      // return address; 0 for JavaScript
+  uint32_t name;    // in StackStrings(), 0 = none
+  uint32_t script;  // likewise
+  int32_t line;     // from 1, 0 = unknown
+  int32_t column;
+  FrameKind kind;
+  uint32_t generation;  // how many objects had been unloaded when the pc was seen
+};
+
+constexpr uint32_t kMaxDepth = 128;
+constexpr uint32_t kMaxFrames = 1u << 15;
+
+struct StackCounters {
+  uint64_t decoded;     // frames decoded because the cache did not know them
+  uint64_t unreadable;  // frames of V8 that could not be decoded
+  uint64_t unwalked;    // samples on a stack whose bounds are unknown: caller only
+  uint64_t broken;      // walks that ended before the start of the thread
+  uint64_t repaired;    // of these, continued at the newest JavaScript below
+};
+
+// Maps the tables. Not from a hook.
+bool StackInit();
+// Loads the layout of the running V8 once. The first number that is missing, or null.
+const char* StackLoadLayout();
+const V8Layout& StackLayout();
+void StackSetLevel(StackLevel level);
+// Objects were unloaded: addresses seen from now on may mean something else.
+uint32_t StackNextGeneration();
+uint32_t StackGeneration();
+
+// Learns the bounds of the calling thread and the code of its isolate. Not from a hook.
+bool StackRegisterThread(Thread* thread);
+void StackUnregisterThread(Thread* thread);
+
+// The number of the stack that `frame` (a hook's own frame) was called from; 0 when the table is full.
+// A mapping's stack begins with a frame of its own, so that mappings and allocations of one place stay apart.
+uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping);
+
+const InternTable& StackStrings();
+const InternTable& StackFrames();  // of FrameRecord
+const InternTable& Stacks();       // of uint32_t frame numbers, innermost first
+StackCounters StackCount();
+uint64_t StackOwnBytes();
+
+}  // namespace extmem
+
+#endif  // EXTMEM_PROFILE_STACK_H_

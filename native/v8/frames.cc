@@ -1,0 +1,289 @@
+#include "v8/frames.h"
+
+#include <sys/mman.h>
+
+#include "os/elf_image.h"
+#include "os/proc_maps.h"
+#include "os/safe_read.h"
+#include "v8/heap.h"
+
+namespace extmem {
+
+namespace {
+
+// Slots of a JavaScript frame, from its frame pointer.
+constexpr uintptr_t kContextSlot = 8, kFunctionSlot = 16, kBytecodeSlot = 32, kOffsetSlot = 40;
+constexpr int kMaxInlining = 32;
+
+WORDS_OF_ANY_FRAME uintptr_t Slot(uintptr_t fp, uintptr_t below) {
+  return *reinterpret_cast<const uintptr_t*>(fp - below);
+}
+
+// Variable-length numbers of V8's tables: 7 bits a byte, low first.
+struct TableReader {
+  const uint8_t* at;
+  const uint8_t* end;
+
+  bool Next(uint64_t* value) {
+    *value = 0;
+    for (int shift = 0; at < end && shift < 64; shift += 7) {
+      const uint8_t byte = *at++;
+      *value |= static_cast<uint64_t>(byte & 127) << shift;
+      if ((byte & 128) == 0) return true;
+    }
+    return false;
+  }
+};
+
+int64_t Signed(uint64_t value) { return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1); }
+
+// The entry in force at `offset`: position in the text and inlining id, packed.
+bool FindPosition(const V8Layout& v8, uintptr_t table, int32_t offset, uint64_t* entry) {
+  const uint8_t* bytes;
+  size_t length;
+  if (!Bytes(v8, table, &bytes, &length)) return false;
+  TableReader reader = {bytes, bytes + length};
+  int64_t code = -1;
+  int64_t position = 0;
+  bool any = false;
+  uint64_t step, move;
+  while (reader.Next(&step)) {
+    // Since V8 14 the step is unsigned with two flags; before, its sign is a flag.
+    const int64_t signed_step = Signed(step);
+    code += v8.major >= 14 ? static_cast<int64_t>(step >> 2) : signed_step >= 0 ? signed_step : -(signed_step + 1);
+    if (code > offset || !reader.Next(&move)) break;
+    position += Signed(move);
+    any = true;
+  }
+  *entry = static_cast<uint64_t>(position);
+  return any;
+}
+
+int32_t ScriptPosition(uint64_t entry) {
+  return (entry & 1) != 0 ? -1 : static_cast<int32_t>((entry >> 1) & 0x3fffffff) - 1;
+}
+int32_t InliningId(uint64_t entry) { return static_cast<int32_t>((entry >> 31) & 0xffff) - 1; }
+
+struct CodeObject {
+  uintptr_t object = 0;  // 0: none
+  uintptr_t start = 0;
+  int32_t kind = -1;
+};
+
+// Steps back from pc to the header of the instructions it lies in. Instructions start at multiples of 32.
+CodeObject FindCode(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc) {
+  const AddressRange* range = isolate->CodeRange(pc);
+  if (range == nullptr || isolate->IsBuiltin(pc)) return {};
+  constexpr uintptr_t kStep = 32;
+  constexpr int kMaxSteps = 65536;
+  const uintptr_t header = static_cast<uintptr_t>(v8.stream_header);
+  uintptr_t known_map = isolate->stream_map.load(std::memory_order_relaxed);
+  uintptr_t start = pc & ~(kStep - 1);
+  for (int step = 0; step < kMaxSteps && start > range->start + 64; step++, start -= kStep) {
+    if (!Readable(start - header, 16)) return {};
+    const uintptr_t map = ReadWord(start - header);
+    if (known_map != 0 ? map != known_map : !IsReference(map)) continue;
+    const uintptr_t code = ReadWord(start - header + 8);
+    if (!IsReference(code)) continue;
+    if (known_map == 0 && TypeOf(v8, start - header + 1) != v8.type.instruction_stream) continue;
+    if (TypeOf(v8, code) != v8.type.code || Field(code, v8.code.start) != start) continue;
+    uint32_t size, flags;
+    if (!ReadAt(code - 1 + static_cast<uintptr_t>(v8.code.size), &size) || pc - start > size) continue;
+    if (!ReadAt(code - 1 + static_cast<uintptr_t>(v8.code.flags), &flags)) continue;
+    if (known_map == 0) isolate->stream_map.store(map, std::memory_order_relaxed);
+    return {code, start, static_cast<int32_t>(flags & 15)};
+  }
+  return {};
+}
+
+// The bytecode of a function, wherever its data slot keeps it.
+uintptr_t BytecodeOf(const V8Layout& v8, uintptr_t shared) {
+  uintptr_t data = Field(shared, v8.shared.data);
+  const int32_t type = TypeOf(v8, data);
+  if (type == v8.type.code) {
+    data = Field(data, v8.code.deopt_data);  // baseline code keeps it in the slot that others use for deoptimization
+  }
+  if (TypeOf(v8, data) == v8.type.interpreter_data) data = Field(data, 8);
+  return TypeOf(v8, data) == v8.type.bytecode_array ? data : 0;
+}
+
+// The bytecode array a frame runs, or 0 when its slot holds something else.
+uintptr_t RunningBytecode(const V8Layout& v8, uintptr_t shared, uintptr_t fp) {
+  const uintptr_t bytecode = Slot(fp, kBytecodeSlot);
+  if (TypeOf(v8, bytecode) != v8.type.bytecode_array) return 0;
+  if (bytecode == BytecodeOf(v8, shared)) return bytecode;
+  // A debugger runs an instrumented copy. Functions without a script are V8's own and have no bytecode.
+  return ScriptOf(v8, shared) != 0 ? bytecode : 0;
+}
+
+// The bytecode that a return address in baseline code belongs to. The table holds the sizes of the machine code of the
+// prologue and of each bytecode.
+int32_t BaselineOffset(const V8Layout& v8, const CodeObject& code, uintptr_t bytecode, uintptr_t pc) {
+  const uint8_t* table;
+  size_t table_length;
+  if (v8.bytecode_sizes == nullptr || !Bytes(v8, Field(code.object, v8.code.positions), &table, &table_length))
+    return -1;
+  const int32_t length = SmallIntegerField(bytecode, v8.bytecode.length);
+  const uintptr_t first = bytecode - 1 + static_cast<uintptr_t>(v8.bytecode.data);
+  if (length <= 0 || !Readable(first, static_cast<size_t>(length))) return -1;
+  const uint8_t* bytecodes = reinterpret_cast<const uint8_t*>(first);
+  const uint64_t wanted = pc - code.start;
+  TableReader reader = {table, table + table_length};
+  uint64_t end = 0, step;
+  if (!reader.Next(&end)) return -1;
+  if (end >= wanted) return 0;
+  int32_t offset = 0;
+  while (reader.Next(&step)) {
+    end += step;
+    if (end >= wanted) return offset;
+    if (offset + 1 >= length) return -1;
+    // The first four bytecodes widen the operands of the one that follows: wide, extra wide, twice.
+    const uint8_t prefix = bytecodes[offset];
+    const int32_t row = prefix >= 4 ? 0 : (prefix & 1) == 0 ? 1 : 2;
+    if (row != 0) offset++;
+    if (bytecodes[offset] >= v8.bytecodes) return -1;
+    offset += v8.bytecode_sizes[row * v8.bytecodes + bytecodes[offset]];
+  }
+  return -1;
+}
+
+// Optimised code: the entry names a position and, when that lies in an inlined function, where that was inlined.
+int DecodeOptimized(const V8Layout& v8, uintptr_t code, uint64_t entry, uintptr_t shared, ScriptFrame* frames,
+                    int max) {
+  const uintptr_t deopt = Field(code, v8.code.deopt_data);
+  uintptr_t literals = 0, rows = 0;
+  int32_t inlined = 0;
+  if (TypeOf(v8, deopt) >= 0 && SmallIntegerField(deopt, v8.array.length) > v8.deopt.inlining_positions) {
+    literals = Field(deopt, v8.array.data + 8 * v8.deopt.literals);
+    rows = Field(deopt, v8.array.data + 8 * v8.deopt.inlining_positions);
+    inlined = SmallIntegerField(deopt, v8.array.data + 8 * v8.deopt.inlined_count);
+  }
+  const uint8_t* row_bytes = nullptr;
+  size_t rows_length = 0;
+  if (rows != 0 && !Bytes(v8, rows, &row_bytes, &rows_length)) rows_length = 0;
+  int count = 0;
+  for (int32_t id; (id = InliningId(entry)) >= 0 && count < max - 1 && count < kMaxInlining;) {
+    struct {
+      uint64_t position;
+      int32_t function;
+    } row;
+    if (static_cast<size_t>(id) * 16 + 16 > rows_length) break;
+    memcpy(&row.position, row_bytes + id * 16, sizeof(row.position));
+    memcpy(&row.function, row_bytes + id * 16 + 8, sizeof(row.function));
+    uintptr_t callee = 0;
+    if (row.function >= 0 && row.function < inlined) {
+      callee = (Field(literals, v8.array.data + 8 * row.function) & ~uintptr_t{3}) | 1;  // may be weak
+      if (TypeOf(v8, callee) == v8.type.shared_wrapper) callee = Field(callee, 8);
+    } else if (row.function == -1) {
+      callee = shared;
+    }
+    if (TypeOf(v8, callee) != v8.type.shared_function_info) break;
+    frames[count++] = {callee, ScriptPosition(entry)};
+    entry = row.position;
+  }
+  frames[count++] = {shared, ScriptPosition(entry)};
+  return count;
+}
+
+}  // namespace
+
+uintptr_t V8Isolate::Original(uintptr_t pc) const {
+  return builtins_copy.Contains(pc) ? pc - builtins_copy.start + (builtins.start & ~uintptr_t{4095}) : pc;
+}
+
+bool LoadV8Isolate(uint32_t number, V8Isolate* isolate) {
+  auto current = reinterpret_cast<void* (*)()>(FindSymbol("_ZN2v87Isolate10GetCurrentEv"));
+  auto copy = reinterpret_cast<size_t (*)(void*, size_t, AddressRange*)>(
+      FindSymbol("_ZN2v87Isolate13CopyCodePagesEmPNS_11MemoryRangeE"));
+  if (current == nullptr || copy == nullptr || current() == nullptr) return false;
+  AddressRange ranges[V8Isolate::kMaxCodeRanges + 1];
+  const size_t count = copy(current(), V8Isolate::kMaxCodeRanges + 1, ranges);
+  // More ranges than fit: code lies in single pages that come and go, which this scheme does not follow.
+  if (count == 0 || count > V8Isolate::kMaxCodeRanges + 1) return false;
+  isolate->number = number;
+  isolate->stream_map.store(0, std::memory_order_relaxed);
+  isolate->builtins = ranges[0];
+  isolate->builtins_copy = {};
+  isolate->code_count = static_cast<int>(count) - 1;
+  for (int i = 0; i < isolate->code_count; i++) isolate->code[i] = ranges[i + 1];
+  ProcMaps map;
+  for (const MapLine& line : map) {
+    if (line.inode != 0 && (line.protection & PROT_EXEC) != 0 && isolate->CodeRange(line.start) != nullptr) {
+      isolate->builtins_copy = {line.start, line.end - line.start};
+    }
+  }
+  return true;
+}
+
+FrameClass ClassifyFrame(const V8Layout& v8, const V8Isolate& isolate, uintptr_t pc, uintptr_t fp, FrameKey* key) {
+  const bool builtin = isolate.IsBuiltin(pc);
+  if (!builtin && isolate.CodeRange(pc) == nullptr) return FrameClass::kNative;
+  if (!IsReference(Slot(fp, kContextSlot))) return builtin ? FrameClass::kBuiltin : FrameClass::kUnreadable;
+  const uintptr_t function = Slot(fp, kFunctionSlot);
+  const int32_t type = TypeOf(v8, function);
+  if (type < v8.type.js_function_first || type > v8.type.js_function_last) {
+    return builtin ? FrameClass::kBuiltin : FrameClass::kUnreadable;
+  }
+  const uintptr_t shared = Field(function, v8.function_shared);
+  if (TypeOf(v8, shared) != v8.type.shared_function_info) return FrameClass::kUnreadable;
+  const uintptr_t script = ScriptOf(v8, shared);
+  if (script == 0) return builtin ? FrameClass::kBuiltin : FrameClass::kUnreadable;
+  int32_t literal;
+  if (!ReadAt(shared - 1 + static_cast<uintptr_t>(v8.shared.literal_id), &literal)) return FrameClass::kUnreadable;
+  const uint64_t script_id = static_cast<uint32_t>(SmallIntegerField(script, v8.script.id));
+  key->function = (script_id << 32 | static_cast<uint32_t>(literal)) ^ (isolate.number * 0x9E3779B97F4A7C15ull);
+  if (builtin) {
+    key->place = static_cast<uint32_t>(SmallInteger(Slot(fp, kOffsetSlot)));
+    return FrameClass::kJavaScript;
+  }
+  // Other code may come to lie at the same address. The instructions around the return address tell it apart; they
+  // belong to a running function, so they can be read, but for the last ones, which may end the page.
+  uint64_t before, after = 0;
+  memcpy(&before, reinterpret_cast<const void*>(pc - 8), sizeof(before));
+  if ((pc & (kReadPage - 1)) <= kReadPage - 8) memcpy(&after, reinterpret_cast<const void*>(pc), sizeof(after));
+  key->place = (pc ^ (before * 0x9E3779B97F4A7C15ull) ^ (after * 0xC2B2AE3D27D4EB4Full)) | uint64_t{1} << 63;
+  return FrameClass::kJavaScript;
+}
+
+int DecodeFrame(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, uintptr_t fp, ScriptFrame* frames, int max,
+                bool* repeatable) {
+  const uintptr_t shared = Field(Slot(fp, kFunctionSlot), v8.function_shared);
+  *repeatable = true;
+  frames[0] = {shared, -1};
+  // Where the pc lies comes first: a frame that was replaced while its loop ran still shows the interpreter's slots.
+  const bool builtin = isolate->IsBuiltin(pc);
+  const CodeObject code = builtin ? CodeObject{} : FindCode(v8, isolate, pc);
+  const uintptr_t bytecode = RunningBytecode(v8, shared, fp);
+  uint64_t entry;
+  if (builtin || (code.object != 0 && code.kind < v8.kind_baseline)) {
+    *repeatable = builtin;
+    const uintptr_t offset = Slot(fp, kOffsetSlot);
+    if (bytecode == 0 || (offset & UINT32_MAX) != 0) return 1;
+    const int32_t at = SmallInteger(offset) - (v8.bytecode.data - 1);
+    if (at >= 0 && FindPosition(v8, Field(bytecode, v8.bytecode.positions), at, &entry)) {
+      frames[0].position = ScriptPosition(entry);
+    }
+    return 1;
+  }
+  if (code.object == 0) return 1;
+  if (code.kind == v8.kind_baseline) {
+    const int32_t at = bytecode != 0 ? BaselineOffset(v8, code, bytecode, pc) : -1;
+    if (at >= 0 && FindPosition(v8, Field(bytecode, v8.bytecode.positions), at, &entry)) {
+      frames[0].position = ScriptPosition(entry);
+    }
+    return 1;
+  }
+  const int32_t at = static_cast<int32_t>(pc - code.start) - 1;  // the call, not what follows it
+  if (!FindPosition(v8, Field(code.object, v8.code.positions), at, &entry)) return 1;
+  return DecodeOptimized(v8, code.object, entry, shared, frames, max);
+}
+
+bool IsExitFrame(const V8Layout& v8, uintptr_t marker) {
+  if (!IsSmallInteger(marker) || marker == 0) return false;
+  for (int32_t type : v8.exit_frame) {
+    if (type > 0 && marker >> 1 == static_cast<uintptr_t>(type)) return true;
+  }
+  return false;
+}
+
+}  // namespace extmem

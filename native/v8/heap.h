@@ -1,0 +1,60 @@
+// Looks at objects of V8's heap without calling V8: types, fields, strings. Every read is checked (safe_read.h).
+// Tagged words: low bit 0 = a small integer in the upper half, low bits 01 = a reference one byte past the object.
+#ifndef EXTMEM_V8_HEAP_H_
+#define EXTMEM_V8_HEAP_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "os/safe_read.h"
+#include "v8/layout.h"
+
+namespace extmem {
+
+inline bool IsReference(uintptr_t word) { return (word & 3) == 1; }
+inline bool IsSmallInteger(uintptr_t word) { return (word & 1) == 0; }
+inline int32_t SmallInteger(uintptr_t word) { return static_cast<int32_t>(static_cast<int64_t>(word) >> 32); }
+
+// The word at `offset` of an object; 0 when it cannot be read.
+inline uintptr_t Field(uintptr_t object, int32_t offset) {
+  return ReadWord(object - 1 + static_cast<uintptr_t>(offset));
+}
+inline int32_t SmallIntegerField(uintptr_t object, int32_t offset) { return SmallInteger(Field(object, offset)); }
+
+// Instance type, or -1: not an object, or one that is being moved by the collector at this moment.
+inline int32_t TypeOf(const V8Layout& v8, uintptr_t word) {
+  if (!IsReference(word)) return -1;
+  uintptr_t map = ReadWord(word - 1);
+  uint16_t type;
+  if (!IsReference(map) || !ReadAt(map - 1 + static_cast<uintptr_t>(v8.map_instance_type), &type)) return -1;
+  return type;
+}
+
+// The characters of a string that lies flat in memory.
+struct FlatString {
+  uintptr_t chars;
+  uint32_t length;
+  bool one_byte;
+};
+
+// False: not a string, or one whose parts are not joined yet.
+bool Flatten(const V8Layout& v8, uintptr_t string, FlatString* flat);
+
+// UTF-8 with a terminating 0, cut at `size` - 1 bytes; returns the length. 0 for an empty or unreadable string.
+size_t CopyString(const V8Layout& v8, uintptr_t string, char* into, size_t size, int depth = 0);
+
+// The bytes of a byte array, readable as a whole. False: not a byte array.
+bool Bytes(const V8Layout& v8, uintptr_t array, const uint8_t** bytes, size_t* length);
+
+// The debug name of a function as stack traces print it, and where its text starts (-1: unknown). Length of the name.
+size_t FunctionName(const V8Layout& v8, uintptr_t shared, char* into, size_t size, int32_t* start);
+
+// The Script of a function, or 0.
+uintptr_t ScriptOf(const V8Layout& v8, uintptr_t shared);
+
+// Line and column, both from 1, of a position in the text of a script. False: unknown.
+bool LineOf(const V8Layout& v8, uintptr_t script, int32_t position, int32_t* line, int32_t* column);
+
+}  // namespace extmem
+
+#endif  // EXTMEM_V8_HEAP_H_
