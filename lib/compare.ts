@@ -1,7 +1,7 @@
 /** The difference between two samples: what grew, largest first. */
 import { describe, ExtmemError } from './errors.js';
-import { formatBytes, formatChange } from './format.js';
 import type { LeafBytes, Sample } from './sample.js';
+import { formatBytes, formatChange, MiB } from './text.js';
 
 export interface Change {
   /** A leaf of the ledger, e.g. `malloc`. */
@@ -31,7 +31,7 @@ function difference(after: number | null | undefined, before: number | null | un
 }
 
 /** Changes smaller than this are noise of the runtime and are not named in the sentence. */
-const worthNamingBytes = 2 ** 20;
+const worthNamingBytes = MiB;
 
 /**
  * Pure: `after` minus `before`. Both come from `snapshot()`, a session or a recording of the same process.
@@ -73,6 +73,6 @@ export function compare(before: Sample, after: Sample): Comparison {
     arrayBuffersChangeBytes: difference(after.external.arrayBuffersBytes, before.external.arrayBuffersBytes),
     mallocInUseChangeBytes: difference(after.malloc?.inUseBytes, before.malloc?.inUseBytes),
     fdChange: difference(after.process.fdCount, before.process.fdCount),
-    sentence: detail === '' ? `${rss}; no class changed by 1 MB.` : `${rss}: ${detail}.`,
+    sentence: detail === '' ? `${rss}; no class changed by 1 MiB.` : `${rss}: ${detail}.`,
   };
 }

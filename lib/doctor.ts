@@ -2,20 +2,20 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Native } from './binding/load.js';
 import { type Capabilities, findCapabilities } from './capabilities.js';
-import { formatBytes } from './format.js';
+import { version } from './package.js';
 import { findLimit, readLimit } from './process/limit.js';
 import { NativeProfiler } from './profile/profiler.js';
 import type { Limit } from './sample.js';
 import { readText } from './sampler.js';
 import { streamsCapability } from './streams/tracker.js';
-import { version } from './versions.js';
+import { formatBytes, MiB } from './text.js';
 
 export interface Advice {
   readonly topic: 'heap-limit' | 'arenas' | 'allocator';
   readonly sentence: string;
 }
 
-export interface Diagnosis {
+export interface DoctorReport {
   readonly versions: {
     readonly extmem: string;
     readonly node: string;
@@ -41,7 +41,7 @@ function heapAdvice(heapLimitBytes: number, limit: Limit): Advice[] {
   if (limit.bytes === null) return [];
   const share = heapLimitBytes / limit.bytes;
   const relation = `V8 may grow its heap to ${formatBytes(heapLimitBytes)} of a limit of ${formatBytes(limit.bytes)} (${limit.source})`;
-  const proposed = Math.round((limit.bytes * 0.75) / 2 ** 20);
+  const proposed = Math.round((limit.bytes * 0.75) / MiB);
   if (share > heapShareHigh) {
     return [
       {
@@ -101,9 +101,9 @@ function tryProfiler(native: Native): Capabilities {
   return profiler.capabilities;
 }
 
-export function diagnose(native: Native): Diagnosis {
+export function inspect(native: Native): DoctorReport {
   const source = findLimit(readText);
-  const limit = readLimit(source, source.files.map(readText), null, null);
+  const limit = { ...readLimit(source, source.files.map(readText), null, null), etaMs: null };
   const allocator = native.binding?.allocator() ?? 'unknown';
   const heapLimitBytes = getHeapStatistics().heap_size_limit;
   return {

@@ -2,7 +2,7 @@
 
 import { loadNative } from './binding/load.js';
 import { compare } from './compare.js';
-import { diagnose } from './doctor.js';
+import { type DoctorReport, inspect } from './doctor.js';
 import { ExtmemError } from './errors.js';
 import { type Options, resolveOptions } from './options.js';
 import type { Sample } from './sample.js';
@@ -11,16 +11,28 @@ import { Session } from './session.js';
 
 export type { Capabilities } from './capabilities.js';
 export type { Change, Comparison } from './compare.js';
-export type { Diagnosis } from './doctor.js';
+export type { Advice, DoctorReport } from './doctor.js';
 export type { ErrorCode } from './errors.js';
 export type { Alert } from './judge/alerts.js';
 export type { VerdictId } from './judge/rules.js';
-export type { Frame, Site, Suspect } from './judge/suspects.js';
-export type { Evidence, Verdict, VerdictState } from './judge/verdicts.js';
-export type { AlertRecord, LineRecord, SampleRecord, StartRecord, StopRecord, VerdictRecord } from './log/line.js';
+export type { Excuse } from './judge/track.js';
+export type { Evidence, Reason, Verdict, VerdictState } from './judge/verdicts.js';
+export type {
+  AlertRecord,
+  LineRecord,
+  SampleRecord,
+  StartRecord,
+  StopRecord,
+  VerdictRecord,
+} from './log/line.js';
 export type { Destination, Logger, Options } from './options.js';
-export type { NativeNumbers, NativeProfile } from './profile/profiler.js';
+export type { NativeProfile } from './profile/profiler.js';
+export type { NativeSite } from './profile/sites.js';
 export type * from './sample.js';
+export type { SessionEvents } from './session.js';
+export type { Frame, Place, Site, SiteHeap, StreamSite, StreamState, Suspect } from './site.js';
+export type { StreamsReport } from './streams/report.js';
+export type { ListenerWarning } from './streams/warnings.js';
 export type { Session };
 export { compare, ExtmemError };
 
@@ -57,15 +69,15 @@ export function start(options?: Options): Session {
 }
 
 /**
- * One sample, now, on the calling thread: about 12 ms per GB of RSS. Needs no session and writes nothing.
+ * One sample, now, on the calling thread: about 12 ms per GiB of RSS. Needs no session and writes nothing.
  * `v8.gc` is `null`: collections are counted by sessions only.
  */
 export function snapshot(): Sample {
-  lone ??= new Sampler(loadNative().binding, null, null, null);
+  lone ??= new Sampler(loadNative().binding, null, null);
   return lone.takeNow();
 }
 
 /** What works in this process and why the rest does not, with advice on its configuration. */
-export function doctor(): ReturnType<typeof diagnose> {
-  return diagnose(loadNative());
+export function doctor(): DoctorReport {
+  return inspect(loadNative());
 }

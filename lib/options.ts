@@ -56,7 +56,7 @@ export interface ResolvedOptions {
   readonly reportDir: string | null;
 }
 
-interface Row {
+interface OptionRow {
   readonly name: keyof Options;
   readonly resolvedName: keyof ResolvedOptions;
   readonly env: string;
@@ -130,7 +130,7 @@ function signal(value: unknown): string | null | undefined {
 const path = (value: unknown) => (value === null || (typeof value === 'string' && value !== '') ? value : undefined);
 
 /** In the order of the documentation. `npm run docs` writes docs/options.md from it. */
-export const optionTable: readonly Row[] = [
+export const optionTable: readonly OptionRow[] = [
   {
     name: 'enabled',
     resolvedName: 'enabled',
@@ -254,7 +254,7 @@ export function nearest(name: string, known: readonly string[]): string {
   );
 }
 
-function invalid(source: string, row: Row, value: unknown): ExtmemError {
+function invalid(source: string, row: OptionRow, value: unknown): ExtmemError {
   return new ExtmemError(
     'ERR_EXTMEM_OPTION_INVALID',
     `Expected ${source} to be ${row.expected}, received ${describe(value)}; see docs/options.md.`,

@@ -7,10 +7,7 @@
  * Units are in the names; bytes are integers. `null` means unknown, and is never written as 0. Keys are only added.
  */
 
-import type { Site } from './judge/suspects.js';
-import type { AfterMajorGc, GcTotals } from './process/gc.js';
-import type { NativeNumbers } from './profile/profiler.js';
-import type { StreamsSample } from './streams/report.js';
+import type { Site, StreamSite } from './site.js';
 
 /** Resident bytes by owner. The values sum to the `rssBytes` of the ledger they belong to, exactly. */
 export interface LeafBytes {
@@ -82,7 +79,7 @@ export interface Malloc {
   readonly buffersBytes: number | null;
   /**
    * In use and explained by no counter of V8: what addons and Node's libraries allocated. A range, because what addons
-   * declared to V8 may or may not be malloc. Static strings that V8 counts as external make it up to some MB too low; a
+   * declared to V8 may or may not be malloc. Static strings that V8 counts as external make it up to some MiB too low; a
    * bound further below zero means that somebody declared more than there is.
    */
   readonly nativeBytes: readonly [low: number, high: number] | null;
@@ -94,6 +91,21 @@ export interface HeapSpace {
   readonly usedBytes: number;
   readonly committedBytes: number;
   readonly physicalBytes: number;
+}
+
+export interface GcTotals {
+  /** Collections since the last line, by kind: minor = scavenges, major = mark-compact. */
+  readonly minorCount: number;
+  readonly majorCount: number;
+  /** Incremental marking steps and weak-callback phases. */
+  readonly otherCount: number;
+  readonly pauseMs: number;
+}
+
+/** The JS heap as it stood after the last major collection. */
+export interface AfterMajorGc {
+  readonly heapUsedBytes: number;
+  readonly ageMs: number;
 }
 
 /** V8's account of the isolate that samples. */
@@ -155,6 +167,50 @@ export interface ProcessNumbers {
   readonly timers: number;
   /** What keeps the event loop of the sampling isolate alive, by the type that Node names. */
   readonly resources: Readonly<Record<string, number>>;
+}
+
+/** The `streams` part of a sample. */
+export interface StreamsSample {
+  /** Exact, since the session began. */
+  readonly created: number;
+  readonly open: number;
+  readonly openError: number;
+  readonly held: number;
+  /** The held ones that do not merely wait for a silent peer, and the lost ones: what the verdict `streams` goes by. */
+  readonly idle: number;
+  /** Idle, but not proven to be held: no two major collections came since. */
+  readonly unproven: number;
+  readonly lost: number;
+  readonly bufferedBytes: number;
+  /** Major collections seen since the session began. */
+  readonly collections: number;
+  /** Streams under observation. In busy classes one of these stands for many. */
+  readonly tracked: number;
+  /** Streams and sites that did not fit into the tables. Above 0, the figures are lower bounds. */
+  readonly overflowed: number;
+  /** Sites whose forgotten streams keep rising, at most 10: first those that hold them, the fastest first. */
+  readonly suspects: readonly StreamSite[];
+}
+
+/** The `native` part of a sample. Bytes are estimates from samples, with the half-width of their 95 % interval. */
+export interface NativeNumbers {
+  readonly liveBytes: number;
+  readonly liveBytesError: number;
+  readonly liveCount: number;
+  readonly allocatedBytes: number;
+  readonly freedBytes: number;
+  /** Mapped by addons and libraries themselves, and committed to WebAssembly memories; not in `liveBytes`. */
+  readonly mappedBytes: number;
+  /** Mean bytes between samples now; more than asked for while the limit of samples per second presses. */
+  readonly sampleBytes: number;
+  readonly samples: number;
+  readonly tracked: number;
+  /** Live samples that the table had no room for, and stacks and frames that could not be kept. */
+  readonly dropped: number;
+  readonly stacksDropped: number;
+  /** Frees that were not seen: their blocks were counted as live until their address was used again. */
+  readonly missedFrees: number;
+  readonly coverage: { readonly objects: number; readonly patched: number; readonly slots: number };
 }
 
 /** The memory limit that applies, and what of it cannot be reclaimed. */

@@ -13,11 +13,14 @@ import { readExternal, readHeap, readOutside } from './process/heap.js';
 import { readIsolates } from './process/isolates.js';
 import { composeLedger } from './process/ledger.js';
 import { findLimit, type LimitSource, type ReadText, readLimit } from './process/limit.js';
+import type { LoadCounter } from './process/load.js';
 import { MallocAccount } from './process/malloc.js';
 import { Pace } from './process/pace.js';
 import { ResourceCounter } from './process/resources.js';
+import type { WorkerCounter } from './process/workers.js';
 import type { NativeProfiler } from './profile/profiler.js';
-import type { ProcessNumbers, Sample } from './sample.js';
+import type { Limit, ProcessNumbers, Sample } from './sample.js';
+import type { Site } from './site.js';
 import type { StreamTracker } from './streams/tracker.js';
 
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
@@ -35,32 +38,49 @@ export const readText: ReadText = (path) => {
   }
 };
 
-type Descriptors = Omit<ProcessNumbers, 'timers' | 'resources'>;
+type Counts = Omit<ProcessNumbers, 'workers' | 'timers' | 'resources'>;
 
-function fallbackProcess(): Descriptors {
+function fallbackProcess(): Counts {
   try {
-    return { threads: null, workers: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1, fdsAgeMs: 0 };
+    return { threads: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1, fdsAgeMs: 0 };
   } catch {
     // No /proc: unknown, which is what null says.
-    return { threads: null, workers: null, fds: null, fdCount: null, fdsAgeMs: null };
+    return { threads: null, fds: null, fdCount: null, fdsAgeMs: null };
   }
 }
 
-function composeProcess(pass: Pass, nowMs: number): Descriptors {
+function composeProcess(pass: Pass, nowMs: number): Counts {
   const fdsAgeMs = Number.isNaN(pass.fdAtMs) ? null : Math.max(0, Math.round(nowMs - pass.fdAtMs));
   const fds = Number.isNaN(pass.fdFiles)
     ? null
     : { files: pass.fdFiles, sockets: pass.fdSockets, pipes: pass.fdPipes, other: pass.fdOther };
-  return { threads: known(pass.threads), workers: null, fds, fdCount: known(pass.fdCount), fdsAgeMs };
+  return { threads: known(pass.threads), fds, fdCount: known(pass.fdCount), fdsAgeMs };
+}
+
+/** What only a judgement of the samples so far knows of the next one. */
+export interface Outlook {
+  /** Sites of the JS heap, where it is suspected and they are due: reading them collects all garbage. */
+  heapSites(): readonly Site[] | null;
+  /** Time until the limit at the growth found, as of the last evaluation. */
+  etaMs(limit: Omit<Limit, 'etaMs'>): Limit['etaMs'];
+}
+
+/** What counts while a session runs. Its owner stops them. */
+export interface SessionSources {
+  readonly gc: GcWatch;
+  readonly load: LoadCounter;
+  readonly workers: WorkerCounter;
+  /** `null`: not asked for. */
+  readonly streams: StreamTracker | null;
+  readonly profiler: NativeProfiler;
+  readonly outlook: Outlook;
 }
 
 export class Sampler {
   readonly #binding: Binding | null;
   readonly #reader: PassReader | null;
-  readonly #gc: GcWatch | null;
-  readonly #streams: StreamTracker | null;
+  readonly #session: SessionSources | null;
   readonly #resources = new ResourceCounter();
-  readonly #profiler: NativeProfiler | null;
   readonly #limitSource: LimitSource;
   readonly #limitOverrideBytes: number | null;
   readonly #malloc: MallocAccount | null;
@@ -71,20 +91,12 @@ export class Sampler {
   #seq = 0;
   #threadCpuUs = 0;
 
-  /** @param gc and `streams` and `profiler` are `null` outside a session, and when not asked for. */
-  constructor(
-    binding: Binding | null,
-    gc: GcWatch | null,
-    streams: StreamTracker | null,
-    memoryLimitBytes: number | null,
-    profiler: NativeProfiler | null = null,
-  ) {
-    this.#profiler = profiler;
+  /** @param session `null` for a lone snapshot: what nobody counted is unknown. */
+  constructor(binding: Binding | null, memoryLimitBytes: number | null, session: SessionSources | null) {
+    this.#session = session;
     this.#binding = binding;
     this.#reader = binding === null ? null : new PassReader(binding);
     this.#malloc = binding === null ? null : new MallocAccount(binding.allocator());
-    this.#gc = gc;
-    this.#streams = streams;
     this.#limitSource = findLimit(readText);
     this.#limitOverrideBytes = memoryLimitBytes;
     binding?.watch([...this.#limitSource.files]);
@@ -116,7 +128,7 @@ export class Sampler {
     this.#reclaimablePace.ran(pass.mallocReclaimableAtMs, pass.mallocReclaimableUs);
   }
 
-  /** A Sample from a pass that runs now, on the calling thread: 12 ms per GB of RSS. Ignores the paces: it was asked for. */
+  /** A Sample from a pass that runs now, on the calling thread: 12 ms per GiB of RSS. Ignores the paces: it was asked for. */
   takeNow(): Sample {
     if (this.#binding !== null) {
       const { quick, ledger, allocator, reclaimable, descriptors } = this.#binding.parts;
@@ -124,7 +136,7 @@ export class Sampler {
         quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator | reclaimable : 0),
       );
     }
-    this.#streams?.refresh();
+    this.#session?.streams?.refresh();
     return this.compose(null);
   }
 
@@ -144,11 +156,12 @@ export class Sampler {
 
   /** A Sample from the latest pass and from V8's counters now. @param mainThreadUs cost of the previous tick. */
   compose(mainThreadUs: number | null): Sample {
+    const session = this.#session;
     const nowMs = monotonicMs();
     const outside = readOutside();
     const pass = this.#reader?.read() ?? null;
     const isolates = this.#binding === null ? [] : readIsolates(this.#binding, nowMs);
-    const v8 = readHeap(this.#gc);
+    const v8 = readHeap(session?.gc ?? null);
     const ledger = pass === null ? null : composeLedger(pass, nowMs);
     const external = readExternal(this.#binding, outside, ledger?.leafBytes.wasm ?? null);
     if (pass !== null) this.#tellPaces(pass);
@@ -158,10 +171,11 @@ export class Sampler {
         : (this.#malloc?.compose(pass, nowMs, external, v8, isolates, this.#allocatorStopped()) ?? null);
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
     const { timers, byType } = this.#resources.count(nowMs);
-    if (this.#seq % samplesPerSites === samplesPerSites - 1) this.#profiler?.refreshSites();
-    const sites = this.#profiler?.takeSites() ?? null;
-    const native = this.#profiler?.numbers() ?? null;
+    if (this.#seq % samplesPerSites === samplesPerSites - 1) session?.profiler.refreshSites();
+    const sites = [...(session?.profiler.takeSites() ?? []), ...(session?.outlook.heapSites() ?? [])];
+    const native = session?.profiler.numbers() ?? null;
     const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
+    const limit = readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes);
     return {
       seq: this.#seq++,
       rssBytes,
@@ -170,19 +184,24 @@ export class Sampler {
       v8,
       external,
       isolates,
-      process: { ...(pass === null ? fallbackProcess() : composeProcess(pass, nowMs)), timers, resources: byType },
-      streams: this.#streams?.sample() ?? null,
-      limit: readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes),
+      process: {
+        ...(pass === null ? fallbackProcess() : composeProcess(pass, nowMs)),
+        workers: session?.workers.count() ?? null,
+        timers,
+        resources: byType,
+      },
+      streams: session?.streams?.sample() ?? null,
+      limit: { ...limit, etaMs: session?.outlook.etaMs(limit) ?? null },
       native,
-      load: null,
+      load: session?.load.take() ?? null,
       cost: {
         mainThreadUs,
         offThreadUs: pass === null ? null : this.#threadCpuSinceLastUs(pass),
         ledgerUs: pass === null ? null : known(Math.round(pass.ledgerWallUs)),
         ledgerSkipped: this.#ledgerPace.skipped,
-        ownBytes: pass === null ? null : known(pass.ownBytes + (this.#profiler?.ownBytes ?? 0)),
+        ownBytes: pass === null ? null : known(pass.ownBytes + (session?.profiler.ownBytes ?? 0)),
       },
-      ...(sites === null ? {} : { sites }),
+      ...(sites.length === 0 ? {} : { sites }),
     };
   }
 }

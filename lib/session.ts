@@ -13,15 +13,17 @@ import { findCapabilities } from './capabilities.js';
 import { ExtmemError } from './errors.js';
 import type { Alert } from './judge/alerts.js';
 import type { Verdict } from './judge/verdicts.js';
-import { Watch } from './live-judge.js';
+import { LiveJudge } from './live-judge.js';
 import { openSink } from './log/destination.js';
 import { describeSample, Log, startRecord } from './log/line.js';
 import type { ResolvedOptions } from './options.js';
 import { GcWatch } from './process/gc.js';
 import { publishIsolate } from './process/isolates.js';
+import { LoadCounter } from './process/load.js';
+import { WorkerCounter } from './process/workers.js';
 import { joinProfiler, type NativeProfile, NativeProfiler } from './profile/profiler.js';
 import type { Sample } from './sample.js';
-import { Sampler } from './sampler.js';
+import { Sampler, type SessionSources } from './sampler.js';
 import type { StreamsReport } from './streams/report.js';
 import { StreamTracker, streamsCapability } from './streams/tracker.js';
 
@@ -31,10 +33,9 @@ const alertChannel = channel('extmem:alert');
 
 /** What the isolate that owns the session holds. */
 interface Owned {
-  readonly gc: GcWatch;
-  readonly profiler: NativeProfiler;
+  readonly sources: SessionSources;
   readonly sampler: Sampler;
-  readonly watch: Watch;
+  readonly judge: LiveJudge;
   readonly log: Log;
 }
 
@@ -129,9 +130,17 @@ export class Session extends EventEmitter<SessionEvents> {
     const options = this.#options;
     const { binding } = this.#native;
     const log = new Log(openSink(options.destination, binding));
-    const gc = new GcWatch();
+    const judge = new LiveJudge(options);
     const profiler = new NativeProfiler(binding, options);
-    const sampler = new Sampler(binding, gc, this.#streams, options.memoryLimitBytes, profiler);
+    const sources: SessionSources = {
+      gc: new GcWatch(),
+      load: new LoadCounter(),
+      workers: new WorkerCounter(),
+      streams: this.#streams,
+      profiler,
+      outlook: judge,
+    };
+    const sampler = new Sampler(binding, options.memoryLimitBytes, sources);
     const capabilities = findCapabilities(
       this.#native,
       sampler.limitSource,
@@ -139,7 +148,7 @@ export class Session extends EventEmitter<SessionEvents> {
       profiler.capabilities,
     );
     log.write(startRecord(options, this.#native, capabilities), 'extmem started');
-    this.#owned = { gc, profiler, sampler, watch: new Watch(options), log };
+    this.#owned = { sources, sampler, judge, log };
     return this.#owned;
   }
 
@@ -152,11 +161,11 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#native.binding?.plan(sampler.dueParts(this.#options.intervalMs));
   }
 
-  /** Judges a sample, writes its line and those that follow from it. Returns the sample as it was written. */
-  #deliver({ log, watch }: Owned, sampled: Sample, startedMs: number): Sample {
+  /** Judges a sample, writes its line and those that follow from it. */
+  #deliver({ log, judge }: Owned, sample: Sample, startedMs: number): void {
     this.#samples++;
     const timeMs = Date.now();
-    const { sample, judgement } = watch.look(timeMs, sampled);
+    const judgement = judge.push(timeMs, sample);
     log.write({ kind: 'sample', ...sample }, describeSample(sample), 'info', timeMs);
     for (const verdict of judgement.verdicts) {
       log.write({ kind: 'verdict', ...verdict }, verdict.sentence, verdict.state === 'found' ? 'warn' : 'info', timeMs);
@@ -173,11 +182,10 @@ export class Session extends EventEmitter<SessionEvents> {
       this.emit('alert', alert);
       if (alertChannel.hasSubscribers) alertChannel.publish(alert);
     }
-    return sample;
   }
 
   /**
-   * Takes a sample now, on the calling thread (about 12 ms per GB of RSS), writes its line and returns it.
+   * Takes a sample now, on the calling thread (about 12 ms per GiB of RSS), writes its line and returns it.
    * @throws ExtmemError `ERR_EXTMEM_STOPPED` when this isolate owns no running session.
    */
   sample(): Sample {
@@ -188,12 +196,14 @@ export class Session extends EventEmitter<SessionEvents> {
       );
     }
     const startedMs = performance.now();
-    return this.#deliver(this.#owned, this.#owned.sampler.takeNow(), startedMs);
+    const sample = this.#owned.sampler.takeNow();
+    this.#deliver(this.#owned, sample, startedMs);
+    return sample;
   }
 
   /** All verdicts as they stand, one per id; empty in an isolate that owns no session. */
   verdicts(): Verdict[] {
-    return this.#owned?.watch.verdicts() ?? [];
+    return this.#owned?.judge.verdicts() ?? [];
   }
 
   /**
@@ -201,7 +211,7 @@ export class Session extends EventEmitter<SessionEvents> {
    * call, requests to HTTP servers of this isolate count.
    */
   addLoad(units = 1): void {
-    this.#owned?.watch.addLoad(units);
+    this.#owned?.sources.load.add(units);
   }
 
   /**
@@ -219,14 +229,14 @@ export class Session extends EventEmitter<SessionEvents> {
    */
   async profile(): Promise<NativeProfile> {
     const unavailable =
-      this.#stopped || this.#owned === null ? 'the session does not run' : this.#owned.profiler.unavailable;
+      this.#stopped || this.#owned === null ? 'the session does not run' : this.#owned.sources.profiler.unavailable;
     if (this.#owned === null || unavailable !== null) {
       throw new ExtmemError(
         'ERR_EXTMEM_STOPPED',
         `Expected a running session of this thread that samples native memory, received none: ${unavailable}.`,
       );
     }
-    return this.#owned.profiler.profile();
+    return this.#owned.sources.profiler.profile();
   }
 
   /** Ends the session: the last line is written, the reader thread is joined. A second call does nothing. */
@@ -238,11 +248,10 @@ export class Session extends EventEmitter<SessionEvents> {
     process.removeListener('exit', this.#onExit);
     this.#native.binding?.close();
     if (this.#owned !== null) {
-      this.#owned.profiler.stop();
-      this.#owned.gc.stop();
-      this.#owned.watch.stop();
-      this.#owned.log.write({ kind: 'stop', samples: this.#samples }, `extmem stopped after ${this.#samples} samples`);
-      this.#owned.log.close();
+      const { sources, judge, log } = this.#owned;
+      for (const source of [sources.profiler, sources.gc, sources.load, sources.workers, judge]) source.stop();
+      log.write({ kind: 'stop', samples: this.#samples }, `extmem stopped after ${this.#samples} samples`);
+      log.close();
     }
     this.#onStop();
   }

@@ -50,7 +50,7 @@ test('exit codes: found 1, clear 0, inconclusive 3, bad input 2', async (t) => {
   };
   const found = await check(write('found', linesOf(leaky, 120)));
   t.equal(found.code, 1);
-  t.match(found.stdout, /FOUND native: Native memory .* grows by 144\.\d MB\/h/);
+  t.match(found.stdout, /FOUND native: Native memory .* grows by 144\.\d MiB\/h/);
   t.match(found.stdout.trimEnd().split('\n').at(-1), /^Next: /);
   const clear = await check(write('clear', linesOf({}, 120)));
   t.equal(clear.code, 0, clear.stdout);

@@ -118,8 +118,8 @@ test('top: a row per sample, processes apart, damage counted, and what grew at t
   writeFileSync(file, lines.join('\n'));
   const { stdout, code } = await cli(['top', file]);
   t.equal(code, 0);
-  t.match(stdout, /pid 11: RSS \+47\.7 MB to .*: malloc \+47\.7 MB\./);
-  t.match(stdout, /pid 12: RSS \+0\.0 MB to .* no class changed by 1 MB\./);
+  t.match(stdout, /pid 11: RSS \+47\.7 MiB to .*: malloc \+47\.7 MiB\./);
+  t.match(stdout, /pid 12: RSS \+0 B to .* no class changed by 1 MiB\./);
   t.match(stdout, /^2 lines were not of extmem, or cut off\.$/m);
   t.match(lastLine(stdout), /^Next: /);
   t.notOk(stdout.includes('\u001b'));
@@ -162,6 +162,6 @@ test('top: a closed pipe is no error', async (t) => {
     join(root, 'dist', 'cli', 'main.js'),
     file,
   ]);
-  t.match(stdout, /^MB .*\ncode 0\n$/);
+  t.match(stdout, /^MiB .*\ncode 0\n$/);
   t.equal(stderr, '');
 });

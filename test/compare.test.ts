@@ -9,14 +9,14 @@ test('what grew stands first, with its share, and the sentence names it', async 
   t.equal(result.rssChangeBytes, 100_000_000);
   t.same(result.changes[0], { leaf: 'malloc', changeBytes: 75_000_000, share: 0.75 });
   t.same(result.changes[1], { leaf: 'wasm', changeBytes: 25_000_000, share: 0.25 });
-  t.match(result.sentence, /^RSS \+95\.4 MB to .* MB: malloc \+71\.5 MB, wasm \+23\.8 MB\.$/);
+  t.match(result.sentence, /^RSS \+95\.4 MiB to .* MiB: malloc \+71\.5 MiB, wasm \+23\.8 MiB\.$/);
 });
 
 test('nothing happened', async (t) => {
   const result = compare(sampleWith({}), sampleWith({}));
   t.equal(result.rssChangeBytes, 0);
   t.ok(result.changes.every((change) => change.changeBytes === 0 && change.share === null));
-  t.match(result.sentence, /no class changed by 1 MB\.$/);
+  t.match(result.sentence, /no class changed by 1 MiB\.$/);
 });
 
 test('without a ledger, and with unknown counters, there are no guesses', async (t) => {

@@ -66,7 +66,7 @@ test('damaged samples and times: no exception, no NaN', async (t) => {
         timeMs += stepMs;
         if (!isFiniteThroughout(judge.push(timeMs, sample))) return false;
       }
-      return isFiniteThroughout(judge.verdicts()) && isFiniteThroughout(judge.eta());
+      return isFiniteThroughout(judge.verdicts()) && isFiniteThroughout(judge.etaMs());
     }),
     { numRuns: 60 },
   );

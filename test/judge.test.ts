@@ -159,7 +159,7 @@ test('a heap that rises in stairs, because nothing but the leak allocates, is fo
   for (let i = 0; i < 120; i++) {
     const sample = sampleAt(i);
     const heap = sample.v8 as { heapUsedBytes: number };
-    // Objects stay in the young generation until a scavenge of 32 MB moves them.
+    // Objects stay in the young generation until a scavenge of 32 MiB moves them.
     const young = heap.heapUsedBytes % (32 * 2 ** 20);
     const spaces = { new_space: { usedBytes: young }, old_space: { usedBytes: heap.heapUsedBytes - young } };
     const { verdicts } = judge.push(startMs + i * intervalMs, { ...sample, v8: { ...heap, spaces } });
@@ -197,7 +197,7 @@ test('memory that nobody touched is no growth', async (t) => {
 });
 
 test('a leak under another is found too, with shares', async (t) => {
-  // 2 MB/s of Buffers over .3 MB/s on the JS heap, at 10 s.
+  // 2 MiB/s of Buffers over .3 MiB/s on the JS heap, at 10 s.
   const { judge, said } = judged({
     buffers: rising(20),
     jsHeap: rising(3, 20),
@@ -324,7 +324,7 @@ test('memory that comes back to a level that was held before is not found', asyn
 });
 
 test('a slow leak shows in the long look-back', async (t) => {
-  // 4 MB an hour: 1.3 MB over the window of 20 minutes.
+  // 4 MiB an hour: 1.3 MiB over the window of 20 minutes.
   const leak = { native: rising(4 / 360), requests: (i: number) => 1000 + 50 * wobble(7 * i) };
   const [first] = foundIn(judged(leak, 6 * 360).said);
   t.match(first, /^native @/);
@@ -334,10 +334,10 @@ test('a slow leak shows in the long look-back', async (t) => {
 test('the time to the limit is a range, and only there when growth was found', async (t) => {
   const grows = judged({ native: rising(0.5), limitMB: 300 }, 120).judge;
   const eta = verdict(grows, 'native').etaMs;
-  // 70 MB at the start, 130 MB now, .5 MB every 10 s.
+  // 70 MiB at the start, 130 MiB now, .5 MiB every 10 s.
   t.ok(eta !== null && eta[0] < 3_500_000 && eta[1] > 3_300_000 && eta[0] > 3_000_000 && eta[1] < 3_800_000, `${eta}`);
   t.match(verdict(grows, 'native').sentence, /The memory limit is reached in 5\d min to (5\d|6\d) min\./);
-  t.equal(judged({ limitMB: 300 }, 120).judge.eta(), null);
+  t.equal(judged({ limitMB: 300 }, 120).judge.etaMs(), null);
 });
 
 test('a process that starts again under its pid is judged afresh', async (t) => {

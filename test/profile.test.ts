@@ -113,7 +113,7 @@ for (const node of nodes) {
       t.equal(full.missedFrees, 0);
     });
 
-    t.test('at most 8 MB of its own while 2 GiB are live', async (t) => {
+    t.test('at most 8 MiB of its own while 2 GiB are live', async (t) => {
       const own = await result<Record<'liveBytes' | 'tracked' | 'ownBytes', number>>(node.path, 'ownMemory');
       t.ok(own.liveBytes > 1.9e9, `${own.liveBytes}`);
       t.ok(own.tracked > 3000, `${own.tracked}`);

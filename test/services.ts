@@ -1,13 +1,13 @@
-/** Simulated services for the tests of the judge: what each look at them yields, in MB and by the class that holds it. */
+/** Simulated services for the tests of the judge: what each look at them yields, in MiB and by the class that holds it. */
 import type { Judge } from '../lib/judge/judge.js';
 import type { Verdict } from '../lib/judge/verdicts.js';
 
-const MB = 2 ** 20;
+const MiB = 2 ** 20;
 /** Any moment will do; verdicts print times, so it is fixed. */
 export const startMs = Date.UTC(2026, 0, 1);
 export const intervalMs = 10_000;
 
-/** MB by class at the i-th sample; what is left out is constant. */
+/** MiB by class at the i-th sample; what is left out is constant. */
 export interface Service {
   readonly jsHeap?: (i: number) => number;
   readonly buffers?: (i: number) => number;
@@ -40,7 +40,7 @@ export function sampler(service: Service): (i: number) => Record<string, unknown
   let collected: { at: number; bytes: number } | null = null;
   return (i) => {
     const at = (name: keyof Omit<Service, 'limitMB' | 'afterGc'>, otherwise: number) => service[name]?.(i) ?? otherwise;
-    const bytes = (value: number) => Math.round(value * MB);
+    const bytes = (value: number) => Math.round(value * MiB);
     const heap = bytes(at('jsHeap', 20));
     const buffers = bytes(at('buffers', 5));
     const external = bytes(at('external', 1));
@@ -48,12 +48,12 @@ export function sampler(service: Service): (i: number) => Record<string, unknown
     const malloc = inUse + bytes(at('retained', 2));
     const leafBytes = {
       v8Heap: heap,
-      v8Code: MB,
-      v8Other: MB,
+      v8Code: MiB,
+      v8Other: MiB,
       resizableBuffers: 0,
       wasm: bytes(at('wasm', 0)),
       malloc,
-      stacks: MB,
+      stacks: MiB,
       files: bytes(at('files', 35)),
       shared: 0,
       runtime: 0,
@@ -83,7 +83,7 @@ export function sampler(service: Service): (i: number) => Record<string, unknown
       },
       v8: {
         heapUsedBytes: Math.round(0.8 * heap),
-        heapLimitBytes: 2048 * MB,
+        heapLimitBytes: 2048 * MiB,
         nativeContexts: Math.round(at('contexts', 1)),
         detachedContexts: 0,
         spaces: {},
@@ -102,10 +102,10 @@ export function sampler(service: Service): (i: number) => Record<string, unknown
         service.limitMB === undefined
           ? { bytes: null, source: 'physical', usedBytes: null, usedRatio: null }
           : {
-              bytes: service.limitMB * MB,
+              bytes: service.limitMB * MiB,
               source: 'cgroup-v2',
               usedBytes: rssBytes,
-              usedRatio: rssBytes / (service.limitMB * MB),
+              usedRatio: rssBytes / (service.limitMB * MiB),
             },
     };
   };

@@ -1,6 +1,8 @@
 /** Forgotten streams are found with their line; streams that merely live long, or are many, are not. */
 import t, { type Test } from 'tap';
-import type { StreamSite, StreamsReport, StreamsSample } from '../lib/streams/report.js';
+import type { StreamsSample } from '../lib/sample.js';
+import type { StreamSite } from '../lib/site.js';
+import type { StreamsReport } from '../lib/streams/report.js';
 import { type Node, nodes, programs, runForJson } from './plain.js';
 
 interface Run {

@@ -1,6 +1,7 @@
 import { test } from 'tap';
-import { type Site, Suspects } from '../lib/judge/suspects.js';
-import { moduleOf, sitesOf } from '../lib/profile/heap-sites.js';
+import { Suspects } from '../lib/judge/suspects.js';
+import { sitesOf } from '../lib/profile/heap-sites.js';
+import type { Site } from '../lib/site.js';
 
 const hourMs = 3_600_000;
 const site = (name: string, liveBytes: number, errorBytes: number, heap: Site['heap'] = 'native'): Site => ({
@@ -119,10 +120,4 @@ test("a profile's bytes go to the innermost frame of user code", async (t) => {
     ['push', 'handle'],
     'innermost first',
   );
-});
-
-test('the package of a file', async (t) => {
-  t.equal(moduleOf('/app/node_modules/a/node_modules/b/c.js'), 'b');
-  t.equal(moduleOf('/app/src/c.js'), null);
-  t.equal(moduleOf(null), null);
 });

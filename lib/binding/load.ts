@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { messageOf } from '../errors.js';
+import { packageRoot } from '../package.js';
 import type { Binding } from './binding.js';
 
 export interface Native {
@@ -14,8 +15,6 @@ export interface Native {
   /** Why there is no binding, with the remedy; `null` when there is one. */
   readonly unavailable: string | null;
 }
-
-const packageRoot = resolve(__dirname, '..', '..');
 
 /** A build of this checkout wins over the shipped binaries, as with every addon; `EXTMEM_PREBUILD` wins over both. */
 function candidates(): string[] {

@@ -1,8 +1,8 @@
 /** `extmem check FILE`: was there a leak? Judges a recording as it was judged live; made for scripts and for CI. */
 
-import { formatSpan } from '../judge/sentences.js';
 import type { Verdict } from '../judge/verdicts.js';
 import { Replay, type Run } from '../log/replay.js';
+import { formatSpan } from '../text.js';
 import type { Command, ExitCode } from './command.js';
 import { readRecording, recordingPath } from './input.js';
 

@@ -1,9 +1,9 @@
-/** `extmem doctor`: the diagnosis as a table. */
+/** `extmem doctor`: its report as a table. */
 
 import { loadNative } from '../binding/load.js';
-import { type Diagnosis, diagnose } from '../doctor.js';
+import { type DoctorReport, inspect } from '../doctor.js';
 import { ExtmemError } from '../errors.js';
-import { formatBytes } from '../format.js';
+import { formatBytes, formatPercent } from '../text.js';
 import { paint, wantsColor } from './color.js';
 import type { Command } from './command.js';
 
@@ -23,26 +23,26 @@ function wrap(text: string, width: number, indent: string): string {
 }
 
 /** @param width columns of the terminal. */
-export function formatDiagnosis(diagnosis: Diagnosis, color: boolean, width: number): string {
+export function formatReport(report: DoctorReport, color: boolean, width: number): string {
   const textWidth = Math.max(40, width - nameWidth - 5);
   const indent = ' '.repeat(nameWidth + 5);
   const fact = (name: string, text: string) => `  ${name.padEnd(nameWidth)}   ${wrap(text, textWidth, indent)}`;
-  const { versions, limit } = diagnosis;
+  const { versions, limit } = report;
   const limitText = limit.bytes === null ? 'unknown' : formatBytes(limit.bytes);
-  const used = limit.usedRatio === null ? '' : `, ${(limit.usedRatio * 100).toFixed(1)} % of it in use`;
-  const capabilities = Object.entries(diagnosis.capabilities).map(([name, state]) =>
+  const used = limit.usedRatio === null ? '' : `, ${formatPercent(limit.usedRatio)} of it in use`;
+  const capabilities = Object.entries(report.capabilities).map(([name, state]) =>
     state === true
       ? `  ${paint('green', '✓', color)} ${name}`
       : `  ${paint('yellow', '✗', color)} ${name.padEnd(nameWidth)} ${wrap(state, textWidth, indent)}`,
   );
-  const advice = diagnosis.advice.map(({ topic, sentence }) => fact(topic, sentence));
+  const advice = report.advice.map(({ topic, sentence }) => fact(topic, sentence));
   return [
     paint('bold', 'Here', color),
     fact('extmem', versions.extmem),
-    fact('node', `${versions.node} (V8 ${versions.v8}), ${diagnosis.platform}, glibc ${versions.glibc ?? 'unknown'}`),
-    fact('addon', diagnosis.addon ?? 'not loaded'),
-    fact('allocator', diagnosis.allocator),
-    fact('heap limit', formatBytes(diagnosis.heapLimitBytes)),
+    fact('node', `${versions.node} (V8 ${versions.v8}), ${report.platform}, glibc ${versions.glibc ?? 'unknown'}`),
+    fact('addon', report.addon ?? 'not loaded'),
+    fact('allocator', report.allocator),
+    fact('heap limit', formatBytes(report.heapLimitBytes)),
     fact('memory limit', `${limitText} (${limit.source}${used})`),
     '',
     paint('bold', 'What works', color),
@@ -60,11 +60,11 @@ async function run(args: readonly string[]): Promise<number> {
   if (unknown !== undefined) {
     throw new ExtmemError('ERR_EXTMEM_USAGE', `Expected no argument or --json, received ${JSON.stringify(unknown)}.`);
   }
-  const diagnosis = diagnose(loadNative());
+  const report = inspect(loadNative());
   console.log(
     args.includes('--json')
-      ? JSON.stringify(diagnosis, null, 2)
-      : formatDiagnosis(diagnosis, wantsColor(process.stdout), process.stdout.columns ?? 100),
+      ? JSON.stringify(report, null, 2)
+      : formatReport(report, wantsColor(process.stdout), process.stdout.columns ?? 100),
   );
   return 0;
 }

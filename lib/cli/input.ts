@@ -3,9 +3,10 @@ import { createReadStream } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { ExtmemError, messageOf } from '../errors.js';
 import { parseLine, type RecordedLine } from '../log/recording.js';
+import { MiB } from '../text.js';
 
 /** No line of ours comes near it; a longer one is skipped instead of held. */
-const longestLine = 16 * 2 ** 20;
+const longestLine = 16 * MiB;
 
 /** @throws ExtmemError `ERR_EXTMEM_USAGE` unless there is exactly one path. */
 export function recordingPath(command: string, args: readonly string[]): string {

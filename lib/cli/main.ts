@@ -2,7 +2,7 @@
 /** The command line: finds the command, runs it, prints errors as one sentence, exits. */
 import { ExtmemError, messageOf } from '../errors.js';
 import { nearest } from '../options.js';
-import { version } from '../versions.js';
+import { version } from '../package.js';
 import { checkCommand } from './check.js';
 import { type Command, exitUsage } from './command.js';
 import { doctorCommand } from './doctor.js';

@@ -1,11 +1,11 @@
 /** A sample as one row of a table on a terminal. Pure: samples in, text out. */
 
 import type { Sample } from '../sample.js';
+import { MiB } from '../text.js';
 import { paint } from './color.js';
 
-const megabyte = 2 ** 20;
 /** Growth of a cell since the previous row that is worth a color. */
-const notableBytes = megabyte;
+const notableBytes = MiB;
 
 interface Column {
   readonly title: string;
@@ -43,7 +43,7 @@ const columns: readonly (Column | '‖')[] = [
 
 function cell(column: Column, sample: Sample, previous: Sample | null, color: boolean): string {
   const bytes = column.bytes(sample);
-  const text = (bytes === null ? '-' : (bytes / megabyte).toFixed(1)).padStart(column.width);
+  const text = (bytes === null ? '-' : (bytes / MiB).toFixed(1)).padStart(column.width);
   const before = previous === null ? null : column.bytes(previous);
   if (bytes === null || before === null || Math.abs(bytes - before) < notableBytes) return text;
   return paint(bytes > before ? 'red' : 'green', text, color);
@@ -54,11 +54,11 @@ const timeWidth = 8;
 /** The titles, with the unit. */
 export function formatHeader(color = false): string {
   const titles = columns.map((column) => (column === '‖' ? ' ‖' : column.title.padStart(column.width))).join('');
-  return paint('bold', `${'MB'.padEnd(timeWidth)}${titles}${'fds'.padStart(6)}`, color);
+  return paint('bold', `${'MiB'.padEnd(timeWidth)}${titles}${'fds'.padStart(6)}`, color);
 }
 
 /**
- * One row. Cells that changed by more than 1 MB since `previous` are red (grown) or green (shrunk).
+ * One row. Cells that changed by more than 1 MiB since `previous` are red (grown) or green (shrunk).
  * @param timeMs epoch milliseconds of the line.
  */
 export function formatRow(sample: Sample, previous: Sample | null, timeMs: number, color = false): string {

@@ -2,6 +2,7 @@
  * Alerts: a threshold was crossed. Said once per crossing; the value has to fall clearly below before it can be said
  * again, or a service that sits on the threshold would page all night.
  */
+import { formatPercent } from '../text.js';
 import { numberAt, valueAt } from './row.js';
 
 export interface Alert {
@@ -63,7 +64,7 @@ export class Alerts {
       const value = row.ratio(sample);
       if (!this.#crosses(key, value >= threshold, value < threshold - hysteresis)) continue;
       const { id, next } = row;
-      const sentence = row.sentence(percentOf(value));
+      const sentence = row.sentence(formatPercent(value));
       raised.push({ id, threshold, value: round(value), sentence, next, docs: docsOf(id) });
     }
     const detached = numberAt(sample, 'v8', 'detachedContexts');
@@ -103,5 +104,4 @@ export class Alerts {
 }
 
 const round = (ratio: number) => Math.round(ratio * 1000) / 1000;
-const percentOf = (ratio: number) => `${Math.round(100 * ratio)} %`;
 const docsOf = (id: Alert['id']) => `docs/verdicts.md#alert-${id}`;

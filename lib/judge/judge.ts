@@ -5,7 +5,7 @@
 import { type Alert, Alerts, longGrowthMs } from './alerts.js';
 import { timeToLimit } from './eta.js';
 import { median, type Trend } from './growth.js';
-import { Scope } from './lookback.js';
+import { Lookback } from './lookback.js';
 import { Peaks } from './peaks.js';
 import { numberAt, type Row, readRow, type Sources, valueAt } from './row.js';
 import { type Rule, rules, type VerdictId } from './rules.js';
@@ -47,7 +47,7 @@ const gapIntervals = 20;
 /** After such a pause a process is warm, but has to settle. */
 const skipAfterGap = 3;
 
-/** The profiler takes some MB itself, which must not become the evidence: less than this is no suspicion. */
+/** The profiler takes some MiB itself, which must not become the evidence: less than this is no suspicion. */
 const suspiciousShare = 0.5;
 
 const nothing: Judgement = { verdicts: [], alerts: [] };
@@ -55,8 +55,8 @@ const hourMs = 3_600_000;
 
 export class Judge {
   readonly #options: JudgeOptions;
-  readonly #short: Scope;
-  readonly #long: Scope;
+  readonly #short: Lookback;
+  readonly #long: Lookback;
   /** Rows of the long row that is being filled. */
   #filling: Window;
   readonly #peaks = new Peaks();
@@ -78,9 +78,9 @@ export class Judge {
   constructor(options: JudgeOptions) {
     this.#options = options;
     const { window: rows, confirmations } = options;
-    this.#short = new Scope({ rows, skip: skipRows, confirmations, confirmationsWithoutLoad: confirmations });
+    this.#short = new Lookback({ rows, skip: skipRows, confirmations, confirmationsWithoutLoad: confirmations });
     const confirmationsWithoutLoad = confirmations + extraWithoutLoad;
-    this.#long = new Scope({ rows: longRows, skip: skipLongRows, confirmations, confirmationsWithoutLoad });
+    this.#long = new Lookback({ rows: longRows, skip: skipLongRows, confirmations, confirmationsWithoutLoad });
     this.#filling = new Window(1024);
     this.#decisions = this.#decide();
   }
@@ -130,11 +130,10 @@ export class Judge {
     return rules.map((rule) => this.#compose(rule));
   }
 
-  /** Time until the limit at the growth found; `null` without found growth. */
-  eta(sample: unknown = this.#sample): readonly [number, number] | null {
-    const trend = this.#growingScope()?.tracks.rss.trend ?? null;
-    if (trend === null) return null;
-    return timeToLimit(trend, numberAt(sample, 'limit', 'bytes'), numberAt(sample, 'limit', 'usedBytes'));
+  /** Time until a limit, of the newest sample if not given, at the growth found; `null` without found growth. */
+  etaMs(limit: unknown = valueAt(this.#sample, 'limit')): readonly [number, number] | null {
+    const trend = this.#growingLookback()?.tracks.rss.trend ?? null;
+    return trend === null ? null : timeToLimit(trend, numberAt(limit, 'bytes'), numberAt(limit, 'usedBytes'));
   }
 
   /** Advances the clock; `null` when the line tells no new moment. */
@@ -221,17 +220,17 @@ export class Judge {
   }
 
   /** The long look-back only adds growth that the short one cannot see. */
-  #decisionOf(id: VerdictId): { readonly decision: Decision; readonly scope: Scope } {
+  #decisionOf(id: VerdictId): { readonly decision: Decision; readonly lookback: Lookback } {
     const { short, long } = this.#decisions;
     const explained =
       short[id].reason === 'under-threads' ||
       (id === 'mixed' && rules.some((rule) => rule.kind === 'class' && short[rule.id].state === 'found'));
     return short[id].state !== 'found' && long[id].state === 'found' && !explained
-      ? { decision: long[id], scope: this.#long }
-      : { decision: short[id], scope: this.#short };
+      ? { decision: long[id], lookback: this.#long }
+      : { decision: short[id], lookback: this.#short };
   }
 
-  #growingScope(): Scope | null {
+  #growingLookback(): Lookback | null {
     if (this.#short.tracks.rss.found) return this.#short;
     return this.#long.tracks.rss.found ? this.#long : null;
   }
@@ -243,11 +242,11 @@ export class Judge {
   }
 
   #compose(rule: Rule & { readonly id: VerdictId }): Verdict {
-    const { decision, scope } = this.#decisionOf(rule.id);
+    const { decision, lookback } = this.#decisionOf(rule.id);
     const isFound = decision.state === 'found';
-    const trend = isFound ? trendOfRule(rule, scope) : null;
+    const trend = isFound ? trendOfRule(rule, lookback) : null;
     const carriesRss = rule.kind !== 'count' || rule.carriesRss;
-    const shares = isFound && carriesRss ? scope.shares() : {};
+    const shares = isFound && carriesRss ? lookback.shares() : {};
     const suspects = isFound && rule.suspects !== null ? this.#suspects.rank(rule.suspects) : [];
     const stopped = valueAt(this.#sample, 'malloc', 'stopped');
     const words: Words = {
@@ -257,18 +256,18 @@ export class Judge {
       sinceMs: isFound ? (decision.track?.sinceMs ?? null) : null,
       shares,
       suspects,
-      etaMs: isFound && carriesRss ? this.eta() : null,
+      etaMs: isFound && carriesRss ? this.etaMs() : null,
       sample: this.#sample,
-      progress: scope.progress,
+      progress: lookback.progress,
       mallocStopped: typeof stopped === 'string' ? stopped : null,
     };
     return {
       id: rule.id,
       state: decision.state,
       reason: decision.reason,
-      bytesPerHour: isFound ? perHour(rateTrend(rule, scope)) : null,
+      bytesPerHour: isFound ? perHour(rateTrend(rule, lookback)) : null,
       sinceMs: words.sinceMs,
-      evidence: isFound ? evidenceOf(rule, scope) : [],
+      evidence: isFound ? evidenceOf(rule, lookback) : [],
       shares,
       suspects,
       etaMs: words.etaMs,
@@ -291,8 +290,8 @@ function initialStates(): Record<VerdictId, VerdictState> {
   return Object.fromEntries(rules.map((rule) => [rule.id, 'inconclusive'])) as Record<VerdictId, VerdictState>;
 }
 
-function trendOfRule(rule: Rule, scope: Scope): Trend | null {
-  return rule.kind === 'mixed' ? scope.trend('rss') : scope.trend(rule.metric, 6);
+function trendOfRule(rule: Rule, lookback: Lookback): Trend | null {
+  return rule.kind === 'mixed' ? lookback.trend('rss') : lookback.trend(rule.metric, 6);
 }
 
 function perHour(trend: Trend | null): readonly [number, number, number] | null {
@@ -300,10 +299,10 @@ function perHour(trend: Trend | null): readonly [number, number, number] | null 
   return [Math.round(trend.low * hourMs), Math.round(trend.slope * hourMs), Math.round(trend.high * hourMs)];
 }
 
-function evidenceOf(rule: Rule, scope: Scope): Evidence[] {
+function evidenceOf(rule: Rule, lookback: Lookback): Evidence[] {
   const series = rule.kind === 'mixed' ? (['rss'] as const) : ([rule.metric, 'rss'] as const);
   return series.flatMap((metric) => {
-    const trend = scope.trend(metric, 6);
+    const trend = lookback.trend(metric, 6);
     if (trend === null) return [];
     const to = Math.round(trend.end);
     return [

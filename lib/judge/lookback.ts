@@ -4,6 +4,7 @@
  *
  * Everything is a function of the rows pushed: live and offline reach the same answers on the same row.
  */
+import { MiB } from '../text.js';
 import {
   isGrowing,
   isSustained,
@@ -16,12 +17,11 @@ import {
   trendOf,
   usualEnd,
 } from './growth.js';
-import { classes, type Metric, type Row, type RssClass } from './row.js';
+import { classes, type Row, type RssClass, type SeriesName } from './row.js';
 import { type CountMetric, type OwnMetric, rules } from './rules.js';
 import { type Excuse, Track } from './track.js';
 import { Window } from './window.js';
 
-const MiB = 2 ** 20;
 const alpha = 0.003;
 
 /** RSS has to rise by 4 MiB and by 2 %: below either, allocators and collectors wander by themselves. */
@@ -102,7 +102,7 @@ function least(values: Float64Array, from: number, to: number): number {
   return values.subarray(from, to).reduce((lowest, value) => Math.min(lowest, value), Number.POSITIVE_INFINITY);
 }
 
-export interface ScopeOptions {
+export interface LookbackOptions {
   /** Rows looked back on. */
   readonly rows: number;
   /** First rows ignored: start-up is growth, but no leak. */
@@ -113,20 +113,20 @@ export interface ScopeOptions {
   readonly confirmationsWithoutLoad: number;
 }
 
-export class Scope {
+export class Lookback {
   readonly window: Window;
   readonly tracks: Readonly<Record<TrackedMetric, Track>>;
-  readonly #options: ScopeOptions;
+  readonly #options: LookbackOptions;
   readonly #step: number;
   readonly #least: number;
   /** Of the newest row; and of the row that a series was last tested on, which is what was decided by. */
-  readonly #trends = new Map<Metric, Trend | null>();
-  readonly #tested = new Map<Metric, Trend | null>();
+  readonly #trends = new Map<SeriesName, Trend | null>();
+  readonly #tested = new Map<SeriesName, Trend | null>();
   #shares: Partial<Record<RssClass, number>> | null = null;
   #skip: number;
   #rows = 0;
 
-  constructor(options: ScopeOptions) {
+  constructor(options: LookbackOptions) {
     this.#options = options;
     this.#step = Math.max(3, Math.round(options.rows / 8));
     this.#least = Math.min(leastRows, options.rows);
@@ -179,7 +179,7 @@ export class Scope {
   }
 
   /** The trend of a column over the rows that count: as it was tested, or as of now where it is not tested. */
-  trend(name: Metric, atLeast = minPoints): Trend | null {
+  trend(name: SeriesName, atLeast = minPoints): Trend | null {
     let trend = this.#tested.get(name) ?? this.#trends.get(name);
     if (trend === undefined) {
       const { times, values } = this.window.series(name, this.#usable());
@@ -218,7 +218,7 @@ export class Scope {
 
   /**
    * Does what JavaScript owns survive major collections? Until one has run, growth may be garbage: V8 lets Buffers of
-   * tens of MB pile up before it looks for them. What had grown before the last collection is held against what was
+   * tens of MiB pile up before it looks for them. What had grown before the last collection is held against what was
    * left after it.
    */
   survivors(name: OwnedMetric, floor = rssThresholds.floor / 2): 'rising' | 'level' | 'unknown' {
@@ -251,7 +251,7 @@ export class Scope {
   }
 
   /** Slope of a class; 0 when too little is known of it. */
-  #slope(name: Metric): number {
+  #slope(name: SeriesName): number {
     const { times, values } = this.window.series(name, this.#usable());
     return values.length < sharePoints ? 0 : theilSenSlope(times, values);
   }

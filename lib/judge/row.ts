@@ -3,7 +3,7 @@
  * foreign recordings alike, so nothing about the shape of its input is taken for granted; `NaN` stands for unknown.
  *
  * Classes of RSS are resident bytes. Counters of V8 and of the allocator are virtual, so they are bounded by what is
- * resident in the leaf that they belong to: 1 GB of Buffers that nobody touched is no growth of RSS.
+ * resident in the leaf that they belong to: 1 GiB of Buffers that nobody touched is no growth of RSS.
  */
 
 /** The columns that divide RSS among owners. `unsplit` is malloc that no counter could divide further. */
@@ -22,7 +22,7 @@ export const classes = [
 export type RssClass = (typeof classes)[number];
 
 /** One column of a window each. */
-export const metrics = [
+export const seriesNames = [
   'rss',
   ...classes,
   'reclaimable',
@@ -43,9 +43,9 @@ export const metrics = [
   'streams',
   'load',
 ] as const;
-export type Metric = (typeof metrics)[number];
+export type SeriesName = (typeof seriesNames)[number];
 
-export type Row = Record<Metric, number>;
+export type Row = Record<SeriesName, number>;
 
 /** What tells one sample's slow sources from the next one's: a ledger pass is older than the line that carries it. */
 export interface Sources {
@@ -91,7 +91,7 @@ function amountAt(source: unknown, first: string, second?: string, third?: strin
   return value >= 0 ? value : Number.NaN;
 }
 
-const known = (value: number, otherwise: number) => (Number.isNaN(value) ? otherwise : value);
+const orElse = (value: number, otherwise: number) => (Number.isNaN(value) ? otherwise : value);
 const between = (low: number, value: number, high: number) => Math.max(low, Math.min(value, high));
 
 /**
@@ -100,7 +100,7 @@ const between = (low: number, value: number, high: number) => Math.max(low, Math
  */
 function freshMs(timeMs: number, ageMs: number, lastMs: number, rowMs: number): number | null {
   const atMs = timeMs - ageMs;
-  const toleranceMs = Math.max(5, known((timeMs - rowMs) / 4, 0));
+  const toleranceMs = Math.max(5, orElse((timeMs - rowMs) / 4, 0));
   return ageMs >= 0 && atMs > lastMs + toleranceMs ? atMs : null;
 }
 
@@ -108,16 +108,16 @@ function freshMs(timeMs: number, ageMs: number, lastMs: number, rowMs: number): 
 function outsideHeap(sample: unknown): { buffers: number; others: number } {
   const buffers = amountAt(sample, 'external', 'arrayBuffersBytes');
   const external = numberAt(sample, 'external', 'externalBytes');
-  const declared = known(numberAt(sample, 'external', 'declaredBytes'), external);
+  const declared = orElse(numberAt(sample, 'external', 'declaredBytes'), external);
   // SharedArrayBuffers and Blob stores are in `buffers` only, so the difference can be negative; it is a floor then.
-  return { buffers, others: Math.max(0, declared - known(buffers, 0)) };
+  return { buffers, others: Math.max(0, declared - orElse(buffers, 0)) };
 }
 
 /** The classes of a fresh ledger pass. */
 function divide(sample: unknown, row: Row, mallocIsFresh: boolean): void {
   const leaves = valueAt(sample, 'ledger', 'leafBytes');
   const leaf = (name: string) => amountAt(leaves, name);
-  const some = (name: string) => known(leaf(name), 0);
+  const some = (name: string) => orElse(leaf(name), 0);
   const { buffers, others } = outsideHeap(sample);
   row['js-heap'] = leaf('v8Heap') + some('v8Code') + some('v8Other');
   row.wasm = leaf('wasm');
@@ -127,12 +127,12 @@ function divide(sample: unknown, row: Row, mallocIsFresh: boolean): void {
   const malloc = leaf('malloc');
   const inUse = mallocIsFresh ? amountAt(sample, 'malloc', 'inUseBytes') : Number.NaN;
   // More bytes may be in use than are resident, and still some of the resident ones are free.
-  const retained = Number.isNaN(inUse) ? 0 : known(amountAt(sample, 'malloc', 'retainedBytes'), 0);
-  const used = Math.min(known(inUse, malloc), malloc - between(0, retained, malloc));
+  const retained = Number.isNaN(inUse) ? 0 : orElse(amountAt(sample, 'malloc', 'retainedBytes'), 0);
+  const used = Math.min(orElse(inUse, malloc), malloc - between(0, retained, malloc));
   const ownBuffers = Math.min(buffers, used);
   row['array-buffers'] = ownBuffers + some('resizableBuffers');
-  row.external = between(0, others - known(row.wasm, 0), used - known(ownBuffers, 0));
-  const rest = used - known(ownBuffers, 0) - known(row.external, 0);
+  row.external = between(0, others - orElse(row.wasm, 0), used - orElse(ownBuffers, 0));
+  const rest = used - orElse(ownBuffers, 0) - orElse(row.external, 0);
   if (Number.isNaN(inUse)) {
     row.unsplit = rest;
   } else {
@@ -151,17 +151,17 @@ function divideWithoutLedger(sample: unknown, row: Row): void {
   row.external = Math.min(others, row.rss);
 }
 
-/** Used heap without the young generation, which swings by tens of MB as V8 resizes it. */
+/** Used heap without the young generation, which swings by tens of MiB as V8 resizes it. */
 function oldHeap(sample: unknown): number {
   const spaces = valueAt(sample, 'v8', 'spaces');
   const young =
-    known(amountAt(spaces, 'new_space', 'usedBytes'), 0) +
-    known(amountAt(spaces, 'new_large_object_space', 'usedBytes'), 0);
+    orElse(amountAt(spaces, 'new_space', 'usedBytes'), 0) +
+    orElse(amountAt(spaces, 'new_large_object_space', 'usedBytes'), 0);
   return amountAt(sample, 'v8', 'heapUsedBytes') - young;
 }
 
 /** Copied, not built: that costs a tenth. */
-const nothingKnown = Object.fromEntries(metrics.map((name) => [name, Number.NaN])) as Row;
+const nothingKnown = Object.fromEntries(seriesNames.map((name) => [name, Number.NaN])) as Row;
 
 /** Reads a sample. `sources` remembers which ledger pass and collection were seen, and is updated. */
 export function readRow(timeMs: number, sample: unknown, sources: Sources): Row {
@@ -169,7 +169,7 @@ export function readRow(timeMs: number, sample: unknown, sources: Sources): Row 
   row.rss = amountAt(sample, 'rssBytes');
   const fresh = (ageMs: number, lastMs: number) => freshMs(timeMs, ageMs, lastMs, sources.rowMs);
   const passMs = fresh(numberAt(sample, 'ledger', 'ageMs'), sources.ledgerMs);
-  const mallocMs = fresh(known(numberAt(sample, 'malloc', 'ageMs'), 0), sources.mallocMs);
+  const mallocMs = fresh(orElse(numberAt(sample, 'malloc', 'ageMs'), 0), sources.mallocMs);
   if (passMs !== null) {
     divide(sample, row, mallocMs !== null);
     sources.ledgerMs = passMs;

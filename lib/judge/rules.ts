@@ -2,7 +2,7 @@
  * The ids of verdicts: what each is about, which signal it needs, and in which order they take precedence. Data only;
  * verdicts.ts decides by it.
  */
-import type { Metric, RssClass } from './row.js';
+import type { RssClass, SeriesName } from './row.js';
 import type { Source } from './suspects.js';
 
 interface RuleBase {
@@ -23,7 +23,7 @@ export interface ClassRule extends RuleBase {
    * The series in which this class is judged by itself, where RSS as a whole hides it: what survives collections first.
    * Files and stacks are of interest only as parts of RSS.
    */
-  readonly own: readonly Metric[];
+  readonly own: readonly SeriesName[];
   /** Workers and threads carry such memory themselves, so that their growth explains it. */
   readonly underThreads: boolean;
 }
@@ -31,7 +31,7 @@ export interface ClassRule extends RuleBase {
 /** Something countable, beside RSS or carrying a part of it. */
 export interface CountRule extends RuleBase {
   readonly kind: 'count';
-  readonly metric: Metric;
+  readonly metric: SeriesName;
   /** The rise that pools and keep-alive connections stay under once they are warm: a number, and a part of the level. */
   readonly floor: number;
   readonly ratio: number;

@@ -2,11 +2,12 @@
  * The words of a verdict, for a reader who was woken by it: what, how fast, since when, who; then one thing to do.
  * Prose only; whatever decides stands in verdicts.ts.
  */
-import { formatBytes } from '../format.js';
+
+import type { Suspect } from '../site.js';
+import { formatBytes, formatPercent, formatSpan } from '../text.js';
 import type { Trend } from './growth.js';
 import { numberAt } from './row.js';
 import type { Rule, VerdictId } from './rules.js';
-import type { Suspect } from './suspects.js';
 import type { Reason } from './verdicts.js';
 
 /** What a sentence is made of. */
@@ -29,18 +30,11 @@ export interface Words {
 
 const hourMs = 3_600_000;
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
-const percent = (ratio: number) => `${Math.round(100 * ratio)} %`;
 
 /** `14:02 UTC`, with the date when it matters. */
 function clock(timeMs: number): string {
   const date = new Date(timeMs);
   return Number.isNaN(date.getTime()) ? 'an unknown time' : `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-}
-
-/** `90 s`, `12 min`, `3.5 h`. */
-export function formatSpan(ms: number): string {
-  if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
-  return ms < 2 * hourMs ? `${Math.round(ms / 60_000)} min` : `${(ms / hourMs).toFixed(1)} h`;
 }
 
 const rate = (bytesPerMs: number) => `${formatBytes(bytesPerMs * hourMs)}/h`;
@@ -58,9 +52,9 @@ function growth({ rule, trend, sinceMs, shares, suspects, etaMs, sample }: Words
     );
   }
   if (rule.kind === 'class' && shares[rule.metric] !== undefined) {
-    parts.push(`${percent(shares[rule.metric] ?? 0)} of the growth of RSS`);
+    parts.push(`${formatPercent(shares[rule.metric] ?? 0)} of the growth of RSS`);
   } else if (rule.kind === 'mixed') {
-    const list = Object.entries(shares).map(([name, share]) => `${name} ${percent(share)}`);
+    const list = Object.entries(shares).map(([name, share]) => `${name} ${formatPercent(share)}`);
     parts.push(`divided among ${list.length > 0 ? list.join(', ') : 'classes that are unknown here'}`);
   }
   if (rule.id === 'retained') parts.push(reclaimable(sample));

@@ -7,58 +7,11 @@
  * with the error of both: a site that is merely large is no suspect, a pool that is full does not grow. Streams are
  * listed only once they grow, by a history of their own.
  */
+import { type Place, placeKey, type Site, type SiteHeap, type Suspect } from '../site.js';
 import { numberAt, valueAt } from './row.js';
-
-/** Where a site's memory lives. */
-export type SiteHeap = 'js-heap' | 'native';
 
 /** What tells of sites. */
 export type Source = SiteHeap | 'streams';
-
-/** One frame of a stack, innermost first. Lines and columns count from 1. */
-export interface Frame {
-  readonly function: string;
-  /** Path or URL of the script, or the module of a native frame; `null` when unknown. */
-  readonly file: string | null;
-  readonly line: number | null;
-  readonly column: number | null;
-}
-
-/** One line of code, as a sample and a verdict name it. */
-interface Place {
-  /** The frame that a person should look at, as text: `function (file:line:column)`. Identifies the site. */
-  readonly site: string;
-  readonly frames: readonly Frame[];
-  /** The package, addon or library that asked for the memory; `null` for the program itself. */
-  readonly module: string | null;
-}
-
-/** Live bytes of one allocation site, as a sample carries them. */
-export interface Site extends Place {
-  readonly heap: SiteHeap;
-  readonly liveBytes: number;
-  /** Half width of the 95 % interval of `liveBytes`. */
-  readonly errorBytes: number;
-  /** Live allocations. */
-  readonly count: number;
-  /** For how long its profiler has run: what was allocated before is not seen. `null` when it runs since the start. */
-  readonly observedMs?: number | null;
-}
-
-/** A site as a verdict names it. */
-export interface Suspect extends Place {
-  /** Of streams: bytes in their buffers. */
-  readonly liveBytes: number;
-  readonly errorBytes: number;
-  /** Live allocations, or streams that are held or lost. */
-  readonly count: number;
-  /** `null` for streams, whose number grows. */
-  readonly growthBytesPerHour: number | null;
-  /** Half width of the 95 % interval of the growth. */
-  readonly errorBytesPerHour: number | null;
-  /** Growth of `count`. */
-  readonly countPerHour: number;
-}
 
 const mostSuspects = 10;
 const readingsKept = 8;
@@ -93,9 +46,6 @@ function isSite(value: unknown): value is Site {
     ['liveBytes', 'errorBytes', 'count'].every((key) => isAmount(valueAt(value, key)))
   );
 }
-
-/** One line may allocate through several modules: an addon's memory, and Node's handle for it. */
-const keyOf = ({ site, module }: Place) => `${site}\n${module ?? ''}`;
 
 /** The streams of one line, as a suspect; `null` for what is no such row. */
 function streamSuspect(row: unknown): Suspect | null {
@@ -141,7 +91,7 @@ export class Suspects {
     const observedMs = isAmount(observed) ? (observed as number) : timeMs;
     // The profiler was started anew, so that what it had seen before seems to be gone.
     if (observedMs < (readings.at(-1)?.observedMs ?? 0)) readings.length = 0;
-    readings.push({ timeMs, observedMs, sites: new Map(sites.map((site) => [keyOf(site), site])) });
+    readings.push({ timeMs, observedMs, sites: new Map(sites.map((site) => [placeKey(site), site])) });
     // The second oldest goes: the oldest gives the longest span, the newest the present.
     if (readings.length > readingsKept) readings.splice(1, 1);
   }
@@ -166,7 +116,7 @@ function rankSites(readings: readonly Reading[]): Suspect[] {
   const hours = (newest.timeMs - oldest.timeMs) / hourMs;
   const rate = (amount: number) => (hours > 0 ? Math.round(amount / hours) : 0);
   const suspects = [...newest.sites.values()].map(({ heap: _, observedMs: __, ...site }) => {
-    const before = oldest.sites.get(keyOf(site));
+    const before = oldest.sites.get(placeKey(site));
     return {
       ...site,
       growthBytesPerHour: rate(site.liveBytes - (before?.liveBytes ?? 0)),

@@ -1,11 +1,13 @@
 /**
  * When a rule is found, clear or inconclusive, and which rule explains which. The ids stand in rules.ts, the numbers are
- * judged in scope.ts, the words are in sentences.ts, and judge.ts carries states over time.
+ * judged in lookback.ts, the words are in sentences.ts, and judge.ts carries states over time.
  */
 
+import type { Suspect } from '../site.js';
+import { MiB } from '../text.js';
 import { isSustained, type Trend } from './growth.js';
-import type { OwnedMetric, Scope } from './lookback.js';
-import { classes, type Metric, type RssClass } from './row.js';
+import type { Lookback, OwnedMetric } from './lookback.js';
+import { classes, type RssClass, type SeriesName } from './row.js';
 import {
   type ClassRule,
   type CountMetric,
@@ -15,7 +17,6 @@ import {
   rules,
   type VerdictId,
 } from './rules.js';
-import type { Suspect } from './suspects.js';
 import type { Excuse, Track } from './track.js';
 
 export type VerdictState = 'found' | 'clear' | 'inconclusive';
@@ -70,7 +71,7 @@ export interface Verdict {
   readonly docs: string;
 }
 
-/** What one scope says about one rule. */
+/** What one lookback says about one rule. */
 export interface Decision {
   readonly state: VerdictState;
   readonly reason: Reason;
@@ -88,7 +89,7 @@ const worthSaying = 0.03;
 const worthMixing = 0.1;
 
 /** Where no class is large enough to be told by itself, twice as much has to be lost: start-up is a bit of everything. */
-const mixedFloor = 8 * 2 ** 20;
+const mixedFloor = 8 * MiB;
 const mixedRatio = 0.04;
 
 const retainedAlpha = 0.003;
@@ -106,21 +107,21 @@ const inconclusive = (reason: Reason, track: Track | null = null): Decision => (
 
 /** What all rules of one evaluation share. */
 export interface Facts {
-  readonly scope: Scope;
+  readonly lookback: Lookback;
   readonly shares: Partial<Record<RssClass, number>>;
   /** What was said before this evaluation. */
   readonly before: Readonly<Record<VerdictId, VerdictState>>;
-  readonly isKnown: (metric: Metric) => boolean;
+  readonly isKnown: (metric: SeriesName) => boolean;
 }
 
-export function factsOf(scope: Scope, before: Facts['before']): Facts {
-  const rss = scope.tracks.rss;
-  const growing = rss.suspected || Object.values(scope.tracks).some((track) => track.found);
+export function factsOf(lookback: Lookback, before: Facts['before']): Facts {
+  const rss = lookback.tracks.rss;
+  const growing = rss.suspected || Object.values(lookback.tracks).some((track) => track.found);
   return {
-    scope,
-    shares: growing ? scope.shares() : {},
+    lookback,
+    shares: growing ? lookback.shares() : {},
     before,
-    isKnown: (metric) => scope.window.series(metric).values.length >= knownPoints,
+    isKnown: (metric) => lookback.window.series(metric).values.length >= knownPoints,
   };
 }
 
@@ -132,10 +133,10 @@ function undecided(track: Track, before: VerdictState): Decision | null {
 
 function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
   if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
-  const track = facts.scope.tracks[rule.metric as CountMetric];
+  const track = facts.lookback.tracks[rule.metric as CountMetric];
   if (!track.found) return undecided(track, facts.before[id]) ?? clear('level');
   // Contexts are objects: until a collection has run, they may be garbage.
-  const answer = id === 'contexts' ? facts.scope.survivors('contexts', rule.floor / 2) : 'rising';
+  const answer = id === 'contexts' ? facts.lookback.survivors('contexts', rule.floor / 2) : 'rising';
   if (answer === 'level') return clear('garbage');
   return answer === 'unknown' && facts.before[id] !== 'found' ? inconclusive('no-collection', track) : found(track);
 }
@@ -143,16 +144,16 @@ function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
 type ThreadsGrowth = 'grow' | 'may grow' | 'no';
 
 function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: ThreadsGrowth): Decision {
-  const { scope, shares } = facts;
-  const rss = scope.tracks.rss;
+  const { lookback, shares } = facts;
+  const rss = lookback.tracks.rss;
   const share = shares[rule.metric] ?? 0;
-  const own = ownTrack(rule, scope);
+  const own = ownTrack(rule, lookback);
   const stays = facts.before[id] === 'found';
   // A window that is bent by what has just ended divides into shares that explain nothing.
   const carries =
-    rss.found && (stays ? share >= staysDominant : share >= dominant && rss.passes > 0 && rises(rule.metric, scope));
+    rss.found && (stays ? share >= staysDominant : share >= dominant && rss.passes > 0 && rises(rule.metric, lookback));
   // Freeing a cache retains memory too: that is of interest only where RSS grows by it.
-  const matters = rule.metric !== 'retained' || (share >= dominant && rises('retained', scope));
+  const matters = rule.metric !== 'retained' || (share >= dominant && rises('retained', lookback));
   const byItself = own?.found === true && matters && (!rss.found || share >= worthSaying);
   if (!carries && !byItself) {
     if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
@@ -164,13 +165,13 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: Thre
   if (threads === 'grow' && rule.underThreads) return inconclusive('under-threads');
   // They come first, so what they may explain waits for them.
   if (threads === 'may grow' && rule.underThreads && !stays) return inconclusive('confirming', rss);
-  if (rule.metric === 'js-heap' && !byItself && !holdsObjects(scope)) return clear('garbage');
+  if (rule.metric === 'js-heap' && !byItself && !holdsObjects(lookback)) return clear('garbage');
   const owned = ownedMetrics[rule.metric];
-  if (owned !== undefined && !(rule.metric === 'js-heap' && scope.tracks.oldHeapAfterGc.found)) {
-    const answer = scope.survivors(owned);
+  if (owned !== undefined && !(rule.metric === 'js-heap' && lookback.tracks.oldHeapAfterGc.found)) {
+    const answer = lookback.survivors(owned);
     if (answer === 'level') return clear('garbage');
     // Growth that was confirmed once stays so: after a while no collection may fall into the window.
-    if (answer === 'unknown' && facts.before[id] !== 'found' && !isUnseenByV8(rule.metric, scope)) {
+    if (answer === 'unknown' && facts.before[id] !== 'found' && !isUnseenByV8(rule.metric, lookback)) {
       return inconclusive('no-collection', rss);
     }
   }
@@ -181,10 +182,10 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: Thre
 const objectsRatio = 0.5;
 
 /** Pages that V8 holds ready, or that are half empty, are no objects. */
-function holdsObjects(scope: Scope): boolean {
-  const pages = scope.trend('js-heap', knownPoints)?.rise ?? 0;
+function holdsObjects(lookback: Lookback): boolean {
+  const pages = lookback.trend('js-heap', knownPoints)?.rise ?? 0;
   const objects = (['oldHeapAfterGc', 'oldHeap', 'usedHeap'] as const).map(
-    (metric) => scope.trend(metric, knownPoints)?.rise,
+    (metric) => lookback.trend(metric, knownPoints)?.rise,
   );
   // An old recording may not tell.
   return objects.every((rise) => rise === undefined) || objects.some((rise) => (rise ?? 0) >= objectsRatio * pages);
@@ -202,9 +203,9 @@ const ownedMetrics: Partial<Record<RssClass, OwnedMetric>> = {
  * SharedArrayBuffers, the stores of Blobs and, in some versions, memories that grew are not declared to V8. It does not
  * collect on their account, so waiting for a collection would be waiting for ever.
  */
-function isUnseenByV8(metric: RssClass, scope: Scope): boolean {
+function isUnseenByV8(metric: RssClass, lookback: Lookback): boolean {
   if (metric !== 'array-buffers') return metric === 'wasm';
-  return (scope.trend('unseen')?.rise ?? 0) >= dominant * (scope.trend('buffers')?.rise ?? 1 / 0);
+  return (lookback.trend('unseen')?.rise ?? 0) >= dominant * (lookback.trend('buffers')?.rise ?? 1 / 0);
 }
 
 /**
@@ -212,15 +213,15 @@ function isUnseenByV8(metric: RssClass, scope: Scope): boolean {
  * the allocator keeps levels off as a rule, and takes in one step what a collection frees, so it has to pass a test and
  * to reach 8 MiB and a tenth of RSS.
  */
-function rises(metric: RssClass, scope: Scope): boolean {
-  const trend = scope.trend(metric, knownPoints);
+function rises(metric: RssClass, lookback: Lookback): boolean {
+  const trend = lookback.trend(metric, knownPoints);
   if (trend === null || trend.low <= 0 || !isSustained(trend)) return false;
   if (metric !== 'retained') return true;
-  return trend.p < retainedAlpha && trend.rise >= Math.max(8 * 2 ** 20, 0.1 * (scope.trend('rss')?.level ?? 0));
+  return trend.p < retainedAlpha && trend.rise >= Math.max(8 * MiB, 0.1 * (lookback.trend('rss')?.level ?? 0));
 }
 
 /** The track of a class by itself: the first of its series that is found, or else the last. */
-function ownTrack({ own }: ClassRule, { tracks }: Scope): Track | null {
+function ownTrack({ own }: ClassRule, { tracks }: Lookback): Track | null {
   const list = own.map((metric) => tracks[metric as OwnMetric]);
   return list.find((track) => track.found) ?? list.at(-1) ?? null;
 }
@@ -228,34 +229,34 @@ function ownTrack({ own }: ClassRule, { tracks }: Scope): Track | null {
 /** A worker is a thread, and its event loop needs descriptors. */
 const broughtByWorkers: ReadonlySet<string> = new Set(['threads', 'fds']);
 
-function stateOf(metric: CountMetric, decision: Decision | undefined, scope: Scope): ThreadsGrowth {
+function stateOf(metric: CountMetric, decision: Decision | undefined, lookback: Lookback): ThreadsGrowth {
   if (decision?.state === 'found') return 'grow';
-  return scope.tracks[metric].suspected ? 'may grow' : 'no';
+  return lookback.tracks[metric].suspected ? 'may grow' : 'no';
 }
 
-/** All rules on one scope. */
+/** All rules on one lookback. */
 export function decide(facts: Facts): Record<VerdictId, Decision> {
   const decisions = {} as Record<VerdictId, Decision>;
-  const { scope } = facts;
+  const { lookback } = facts;
   for (const rule of rules) {
-    if (!scope.evaluated) {
+    if (!lookback.evaluated) {
       decisions[rule.id] = inconclusive('too-few-samples');
     } else if (rule.kind === 'count') {
-      const workers = broughtByWorkers.has(rule.id) ? stateOf('workerCount', decisions.workers, scope) : 'no';
+      const workers = broughtByWorkers.has(rule.id) ? stateOf('workerCount', decisions.workers, lookback) : 'no';
       const own = decideCount(rule, rule.id, facts);
       const waits = workers === 'may grow' && own.state === 'found' && facts.before[rule.id] !== 'found';
       if (workers === 'grow') decisions[rule.id] = inconclusive('under-threads');
       else decisions[rule.id] = waits ? inconclusive('confirming', own.track) : own;
     } else if (rule.kind === 'class') {
       const states = [
-        stateOf('workerCount', decisions.workers, scope),
-        stateOf('threadCount', decisions.threads, scope),
+        stateOf('workerCount', decisions.workers, lookback),
+        stateOf('threadCount', decisions.threads, lookback),
       ];
       const threads = (['grow', 'may grow'] as const).find((state) => states.includes(state)) ?? 'no';
       decisions[rule.id] = decideClass(rule, rule.id, facts, threads);
     }
   }
-  if (scope.evaluated) decisions.mixed = decideMixed(facts, decisions);
+  if (lookback.evaluated) decisions.mixed = decideMixed(facts, decisions);
   return decisions;
 }
 
@@ -263,7 +264,7 @@ export function decide(facts: Facts): Record<VerdictId, Decision> {
 const accounts: readonly Reason[] = ['garbage', 'no-collection', 'page-cache', 'under-threads'];
 
 function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decision>>): Decision {
-  const { rss } = facts.scope.tracks;
+  const { rss } = facts.lookback.tracks;
   if (!rss.found) return undecided(rss, facts.before.mixed) ?? clear('level');
   if (rss.passes === 0 && facts.before.mixed !== 'found') return inconclusive('confirming', rss);
   const named = rules.some((rule) => {
@@ -279,13 +280,13 @@ function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decisio
  * Several classes rise and carry half of the growth together, none of them alone. Without a ledger there are no classes
  * to divide by, and growth of RSS has to be said all the same.
  */
-function isDivided({ shares, scope, isKnown }: Facts): boolean {
+function isDivided({ shares, lookback, isKnown }: Facts): boolean {
   if (!isKnown('files')) return true;
-  const rss = scope.trend('rss');
+  const rss = lookback.trend('rss');
   if (rss === null || rss.rise < Math.max(mixedFloor, mixedRatio * rss.level)) return false;
-  const holdsMore = (metric: RssClass) => metric !== 'js-heap' || holdsObjects(scope);
+  const holdsMore = (metric: RssClass) => metric !== 'js-heap' || holdsObjects(lookback);
   const parts = classes
-    .filter((metric) => metric !== 'files' && rises(metric, scope) && holdsMore(metric))
+    .filter((metric) => metric !== 'files' && rises(metric, lookback) && holdsMore(metric))
     .map((metric) => shares[metric] ?? 0);
   if ((shares.unsplit ?? 0) >= dominant || (shares.threads ?? 0) >= dominant) return true;
   const largest = Math.max(...parts, 0);
@@ -294,7 +295,7 @@ function isDivided({ shares, scope, isKnown }: Facts): boolean {
 }
 
 /** The series whose slope is the rate of a rule. */
-export function rateTrend(rule: Rule, scope: Scope): Trend | null {
-  if (rule.kind === 'class') return scope.trend(rule.metric, knownPoints);
-  return rule.kind === 'mixed' || rule.carriesRss ? scope.trend('rss') : null;
+export function rateTrend(rule: Rule, lookback: Lookback): Trend | null {
+  if (rule.kind === 'class') return lookback.trend(rule.metric, knownPoints);
+  return rule.kind === 'mixed' || rule.carriesRss ? lookback.trend('rss') : null;
 }

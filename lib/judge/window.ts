@@ -3,7 +3,7 @@
  * samples costs 20 kB whatever the samples held.
  */
 import { median } from './growth.js';
-import { type Metric, metrics, type Row } from './row.js';
+import { type Row, type SeriesName, seriesNames } from './row.js';
 
 /** The known values of one column, in ascending time. */
 export interface Series {
@@ -14,15 +14,15 @@ export interface Series {
 export class Window {
   readonly capacity: number;
   readonly #times: Float64Array;
-  readonly #columns: Record<Metric, Float64Array>;
+  readonly #columns: Record<SeriesName, Float64Array>;
   /** Rows ever pushed since the last clear; the ring holds the last `capacity` of them. */
   #count = 0;
 
   constructor(capacity: number) {
     this.capacity = capacity;
     this.#times = new Float64Array(capacity);
-    this.#columns = Object.fromEntries(metrics.map((name) => [name, new Float64Array(capacity)])) as Record<
-      Metric,
+    this.#columns = Object.fromEntries(seriesNames.map((name) => [name, new Float64Array(capacity)])) as Record<
+      SeriesName,
       Float64Array
     >;
   }
@@ -45,11 +45,11 @@ export class Window {
   push(timeMs: number, row: Row): void {
     const slot = this.#count++ % this.capacity;
     this.#times[slot] = timeMs;
-    for (const name of metrics) (this.#columns[name] as Float64Array)[slot] = row[name];
+    for (const name of seriesNames) (this.#columns[name] as Float64Array)[slot] = row[name];
   }
 
   /** The known values of a column among the newest `rows` rows. */
-  series(name: Metric, rows = this.capacity): Series {
+  series(name: SeriesName, rows = this.capacity): Series {
     const column = this.#columns[name];
     const length = Math.min(rows, this.length);
     const times = new Float64Array(length);
@@ -66,7 +66,7 @@ export class Window {
 
   /** The median of each column over all rows held, `NaN` where a column has no known value. */
   medians(): Row {
-    return Object.fromEntries(metrics.map((name) => [name, median(this.series(name).values)])) as Row;
+    return Object.fromEntries(seriesNames.map((name) => [name, median(this.series(name).values)])) as Row;
   }
 
   clear(): void {

@@ -2,12 +2,12 @@
 import { hostname } from 'node:os';
 import type { Native } from '../binding/load.js';
 import type { Capabilities } from '../capabilities.js';
-import { formatBytes } from '../format.js';
 import type { Alert } from '../judge/alerts.js';
 import type { Verdict } from '../judge/verdicts.js';
 import type { ResolvedOptions } from '../options.js';
+import { version } from '../package.js';
 import type { Sample } from '../sample.js';
-import { version } from '../versions.js';
+import { formatBytes } from '../text.js';
 import type { Sink } from './destination.js';
 
 /** Version of the format. Keys are only added under the same version; readers ignore keys that they do not know. */

@@ -9,7 +9,7 @@ import type { Verdict } from '../judge/verdicts.js';
 import type { RecordedLine } from './recording.js';
 
 /** A verdict that changed, and when. */
-export interface Change {
+export interface StateChange {
   readonly timeMs: number;
   readonly verdict: Verdict;
 }
@@ -20,7 +20,7 @@ export interface Run {
   samples: number;
   firstMs: number | null;
   lastMs: number | null;
-  readonly changes: Change[];
+  readonly changes: StateChange[];
   readonly alerts: { readonly timeMs: number; readonly alert: Alert }[];
   /** `id:state` of the verdict lines in the recording, for comparison with what the replay says. */
   readonly said: string[];

@@ -6,21 +6,7 @@
  */
 import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-
-export interface GcTotals {
-  /** Collections since the last line, by kind: minor = scavenges, major = mark-compact. */
-  readonly minorCount: number;
-  readonly majorCount: number;
-  /** Incremental marking steps and weak-callback phases. */
-  readonly otherCount: number;
-  readonly pauseMs: number;
-}
-
-/** The JS heap as it stood after the last major collection. */
-export interface AfterMajorGc {
-  readonly heapUsedBytes: number;
-  readonly ageMs: number;
-}
+import type { AfterMajorGc, GcTotals } from '../sample.js';
 
 export class GcWatch {
   #minor = 0;

@@ -2,6 +2,7 @@
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import type { Binding } from '../binding/binding.js';
 import type { External, HeapSpace, V8Heap } from '../sample.js';
+import { MiB } from '../text.js';
 import type { GcWatch } from './gc.js';
 
 /** What of process.memoryUsage() V8's heap statistics do not tell. */
@@ -48,10 +49,10 @@ export function readHeap(collections: GcWatch | null): V8Heap {
 }
 
 /**
- * The sources of Node's own modules are static strings that V8 counts as external and nobody declares: 1.5 MB at start,
+ * The sources of Node's own modules are static strings that V8 counts as external and nobody declares: 1.5 MiB at start,
  * more as modules are loaded. Below this, `declared < external` says nothing.
  */
-const toleranceBytes = 8 * 2 ** 20;
+const toleranceBytes = 8 * MiB;
 
 const v8Major = Number.parseInt(process.versions.v8, 10);
 

@@ -157,7 +157,7 @@ export function readLimit(
   texts: readonly (string | null)[],
   override: number | null,
   rssBytes: number | null,
-): Limit {
+): Omit<Limit, 'etaMs'> {
   let bytes: number | null;
   let usedBytes: number | null;
   if (override !== null) {
@@ -173,5 +173,5 @@ export function readLimit(
   }
   const usedRatio =
     bytes !== null && bytes > 0 && usedBytes !== null ? Math.round((usedBytes / bytes) * 1e4) / 1e4 : null;
-  return { bytes, source: override === null ? source.kind : 'option', usedBytes, usedRatio, etaMs: null };
+  return { bytes, source: override === null ? source.kind : 'option', usedBytes, usedRatio };
 }

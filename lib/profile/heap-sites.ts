@@ -9,12 +9,12 @@
  * before the profiler started is not seen, which is no loss: growth comes after.
  */
 import { Session } from 'node:inspector';
-import { fileURLToPath } from 'node:url';
 import { monotonicMs } from '../binding/pass.js';
-import type { Frame, Site } from '../judge/suspects.js';
+import { isOwnFile } from '../package.js';
 import { Pace } from '../process/pace.js';
+import { type Frame, frameAt, frameText, originOf, packageOf, type Site } from '../site.js';
 
-/** Mean bytes between samples. At 100 MB/s of allocation that is 1600 samples a second, under 1 % of a core. */
+/** Mean bytes between samples. At 100 MiB/s of allocation that is 1600 samples a second, under 1 % of a core. */
 const samplingInterval = 65_536;
 const deepestStack = 64;
 const longestPauseUs = 100_000;
@@ -39,67 +39,63 @@ interface Profile {
   readonly samples: readonly { readonly nodeId: number; readonly size: number }[];
 }
 
-function frameOf({ callFrame }: ProfileNode): Frame {
+/** A frame, and what only its raw name tells. */
+interface HeapFrame {
+  readonly shown: Frame;
+  readonly isOurs: boolean;
+  readonly isUser: boolean;
+  /** Of a script: its package. */
+  readonly module: string | null;
+}
+
+function frameOf({ callFrame }: ProfileNode): HeapFrame {
   const { functionName, url, lineNumber, columnNumber } = callFrame;
-  const known = url !== '' && lineNumber >= 0;
+  const origin = originOf({ file: url, line: lineNumber + 1, column: columnNumber + 1 });
+  const isOurs = isOwnFile(origin.file);
   return {
-    function: functionName === '' ? '(anonymous)' : functionName,
-    file: url === '' ? null : pathOf(url),
-    line: known ? lineNumber + 1 : null,
-    column: known ? columnNumber + 1 : null,
+    shown: frameAt(functionName, origin),
+    isOurs,
+    isUser: url !== '' && !url.startsWith('node:') && !isOurs,
+    module: packageOf(origin.file),
   };
 }
 
-function pathOf(url: string): string {
-  if (!url.startsWith('file:')) return url;
-  try {
-    return fileURLToPath(url);
-  } catch {
-    // A file: URL with a host, or one that a program made up for its scripts.
-    return url;
-  }
-}
-
-const isOurs = ({ file }: Frame) => file?.startsWith(__dirname);
-const isUser = (frame: Frame) => frame.file !== null && !frame.file.startsWith('node:') && !isOurs(frame);
-
-/** The package that a file belongs to; `null` for the program itself. */
-export function moduleOf(file: string | null): string | null {
-  const match = /.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)/.exec(file ?? '');
-  return match?.[1]?.replace('\\', '/') ?? null;
-}
-
-export function siteText({ function: name, file, line, column }: Frame): string {
-  return file === null ? name : `${name} (${file}:${line}:${column})`;
+interface Sum {
+  frames: readonly HeapFrame[];
+  /** Bytes of the node that `frames` are of. */
+  largest: number;
+  module: string | null;
+  bytes: number;
+  samples: number;
 }
 
 /** Turns a profile, of a profiler that ran for `observedMs`, into sites: bytes by the innermost frame of user code. */
 export function sitesOf(profile: Profile, observedMs: number | null = null): Site[] {
   const counts = new Map<number, number>();
   for (const { nodeId } of profile.samples) counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);
-  const sites = new Map<string, { frames: readonly Frame[]; largest: number; bytes: number; samples: number }>();
-  const walk = (node: ProfileNode, above: readonly Frame[]) => {
+  const sums = new Map<string, Sum>();
+  const walk = (node: ProfileNode, above: readonly HeapFrame[]) => {
     const frames = node === profile.head ? [] : [frameOf(node), ...above];
     const samples = counts.get(node.id) ?? 0;
-    const user = frames.find(isUser) ?? frames[0];
-    if (samples > 0 && user !== undefined && !(isOurs(user) || frames.some(isOurs))) {
-      const key = siteText(user);
-      const site = sites.get(key) ?? { frames, largest: 0, bytes: 0, samples: 0 };
-      if (node.selfSize > site.largest) Object.assign(site, { frames, largest: node.selfSize });
-      site.bytes += node.selfSize;
-      site.samples += samples;
-      sites.set(key, site);
+    const user = frames.find((frame) => frame.isUser) ?? frames[0];
+    if (samples > 0 && user !== undefined && !frames.some((frame) => frame.isOurs)) {
+      const key = frameText(user.shown);
+      const sum = sums.get(key) ?? { frames, largest: 0, module: user.module, bytes: 0, samples: 0 };
+      if (node.selfSize > sum.largest) Object.assign(sum, { frames, largest: node.selfSize });
+      sum.bytes += node.selfSize;
+      sum.samples += samples;
+      sums.set(key, sum);
     }
     for (const child of node.children) walk(child, frames);
   };
   walk(profile.head, []);
-  return [...sites]
-    .map(([site, { frames, bytes, samples }]): Site => {
+  return [...sums]
+    .map(([site, { frames, module, bytes, samples }]): Site => {
       return {
         heap: 'js-heap',
         site,
-        frames: frames.slice(0, deepestStack),
-        module: moduleOf(frames.find(isUser)?.file ?? null),
+        frames: frames.slice(0, deepestStack).map((frame) => frame.shown),
+        module,
         liveBytes: Math.round(bytes),
         // Samples arrive as a Poisson process, so their number has its own square root as standard deviation.
         errorBytes: Math.round((1.96 * bytes) / Math.sqrt(samples)),

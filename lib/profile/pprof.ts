@@ -1,7 +1,8 @@
 /** A native profile in the format of pprof, and as collapsed stacks. Pure: from stacks and totals to bytes and text. */
 import { gzipSync } from 'node:zlib';
 import type { Location, Mapping, Function as PprofFunction } from 'pprof-format';
-import { describeFrame, type SiteInput, type StackFrame } from './sites.js';
+import { frameText } from '../site.js';
+import { type SiteInput, type StackFrame, shownFrame } from './sites.js';
 
 export interface ProfileTime {
   readonly startedMs: number;
@@ -43,7 +44,7 @@ export function toPprof(stacks: readonly SiteInput[], time: ProfileTime): Buffer
 
   const locationOf = (frame: StackFrame) =>
     locations.id(`${frame.kind}|${frame.name}|${frame.file}|${frame.line}|${frame.column}|${frame.pc}`, (id) => {
-      const name = frame.name || describeFrame(frame, '');
+      const name = frame.name || shownFrame(frame).function;
       const functionId = functions.id(
         `${name}|${frame.file}`,
         (number) =>
@@ -100,12 +101,12 @@ export function toPprof(stacks: readonly SiteInput[], time: ProfileTime): Buffer
 }
 
 /** One line a stack, outermost first, with its live bytes: the input of flame graph tools. */
-export function toCollapsed(stacks: readonly SiteInput[], root: string): string {
+export function toCollapsed(stacks: readonly SiteInput[]): string {
   const lines = new Map<string, number>();
   for (const { totals, frames } of stacks) {
     const bytes = totals.allocatedBytes - totals.freedBytes;
     if (bytes <= 0) continue;
-    const names = frames.map((frame) => describeFrame(frame, root).replaceAll(';', ':').replaceAll('\n', ' '));
+    const names = frames.map((frame) => frameText(shownFrame(frame)).replaceAll(';', ':').replaceAll('\n', ' '));
     const line = names.reverse().join(';') || '(stack not kept)';
     lines.set(line, (lines.get(line) ?? 0) + bytes);
   }

@@ -3,9 +3,11 @@
  * into numbers for the sample and into profiles. One per process: hooks belong to the process, not to an isolate.
  */
 import type { Binding } from '../binding/binding.js';
+import type { NativeNumbers } from '../sample.js';
+import { placeKey, type Site } from '../site.js';
 import { type ProfileTime, toCollapsed, toPprof } from './pprof.js';
 import { type StackLevel, testStacks, testThread } from './selftest.js';
-import { groupSites, interval95, readTotals, type Site, type SiteInput, StackReader, siteKey } from './sites.js';
+import { groupSites, interval95, type NativeSite, readTotals, type SiteInput, StackReader } from './sites.js';
 
 /** What `profileCounters()` holds, in its order. */
 const counterNames = [
@@ -46,27 +48,6 @@ export type ProfileCounters = Readonly<Record<(typeof counterNames)[number], num
 /** Where each counter stands. */
 const at = Object.fromEntries(counterNames.map((name, i) => [name, i])) as ProfileCounters;
 
-/** The `native` part of a sample. Bytes are estimates from samples, with the half-width of their 95 % interval. */
-export interface NativeNumbers {
-  readonly liveBytes: number;
-  readonly liveBytesError: number;
-  readonly liveCount: number;
-  readonly allocatedBytes: number;
-  readonly freedBytes: number;
-  /** Mapped by addons and libraries themselves, and committed to WebAssembly memories; not in `liveBytes`. */
-  readonly mappedBytes: number;
-  /** Mean bytes between samples now; more than asked for while the limit of samples per second presses. */
-  readonly sampleBytes: number;
-  readonly samples: number;
-  readonly tracked: number;
-  /** Live samples that the table had no room for, and stacks and frames that could not be kept. */
-  readonly dropped: number;
-  readonly stacksDropped: number;
-  /** Frees that were not seen: their blocks were counted as live until their address was used again. */
-  readonly missedFrees: number;
-  readonly coverage: { readonly objects: number; readonly patched: number; readonly slots: number };
-}
-
 export interface ProfilerOptions {
   readonly sampleBytes: number;
   readonly stackDepth: number;
@@ -103,17 +84,17 @@ function refusal(binding: Binding, status: number): string {
 /** What is live now, by stack. */
 export class NativeProfile {
   readonly #stacks: readonly SiteInput[];
-  readonly #sites: readonly Site[];
+  readonly #sites: readonly NativeSite[];
   readonly #time: ProfileTime;
 
-  constructor(stacks: readonly SiteInput[], sites: readonly Site[], time: ProfileTime) {
+  constructor(stacks: readonly SiteInput[], sites: readonly NativeSite[], time: ProfileTime) {
     this.#stacks = stacks;
     this.#sites = sites;
     this.#time = time;
   }
 
   /** The sites that hold most, or that grew most since the previous profile. */
-  top(count = 10, by: 'liveBytes' | 'growthBytes' = 'liveBytes'): Site[] {
+  top(count = 10, by: 'liveBytes' | 'growthBytes' = 'liveBytes'): NativeSite[] {
     return [...this.#sites].sort((a, b) => (b[by] ?? 0) - (a[by] ?? 0)).slice(0, count);
   }
 
@@ -124,7 +105,7 @@ export class NativeProfile {
 
   /** One line a stack with its live bytes, for flame graph tools. */
   toCollapsed(): string {
-    return toCollapsed(this.#stacks, process.cwd());
+    return toCollapsed(this.#stacks);
   }
 }
 
@@ -238,17 +219,17 @@ export class NativeProfiler {
   async profile(): Promise<NativeProfile> {
     const time = { startedMs: this.#startedMs, takenMs: Date.now(), sampleBytes: this.counters().meanBytes };
     const { stacks, sites } = await this.#collect(this.#previous);
-    this.#previous = new Map(sites.map((site) => [siteKey(site), site.liveBytes]));
+    this.#previous = new Map(sites.map((site) => [placeKey(site), site.liveBytes]));
     return new NativeProfile(stacks, sites, time);
   }
 
-  async #collect(previous?: ReadonlyMap<string, number>): Promise<{ stacks: SiteInput[]; sites: Site[] }> {
+  async #collect(previous?: ReadonlyMap<string, number>): Promise<{ stacks: SiteInput[]; sites: NativeSite[] }> {
     const totals = this.#binding === null ? [] : readTotals(this.#binding.profileTotals());
     const nowSecond = process.hrtime()[0];
     const reader = this.#reader;
     await reader?.resolve(totals.map(({ stack }) => stack));
     const stacks = totals.map((row) => ({ totals: row, frames: reader?.frames(row.stack) ?? [] }));
-    const view = { root: process.cwd(), executable: process.execPath, nowSecond };
+    const view = { executable: process.execPath, nowSecond };
     return { stacks, sites: groupSites(stacks, previous === undefined ? view : { ...view, previous }) };
   }
 

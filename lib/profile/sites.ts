@@ -8,7 +8,8 @@
  */
 
 import type { Binding } from '../binding/binding.js';
-import type { Site as AnySite, Frame } from '../judge/suspects.js';
+import { isOwnFile } from '../package.js';
+import { type Frame, frameAt, frameText, originOf, placeKey, type Site } from '../site.js';
 
 /** One row of `profileTotals()`. */
 export interface StackTotals {
@@ -32,7 +33,7 @@ export interface StackFrame {
   readonly kind: FrameKind;
   /** Function; empty when it has none. */
   readonly name: string;
-  /** Script of JavaScript, path of the module otherwise; empty when unknown. */
+  /** Path of the source of JavaScript, of the module otherwise; empty when unknown. */
   readonly file: string;
   /** From 1; 0 when unknown. */
   readonly line: number;
@@ -44,7 +45,7 @@ export interface StackFrame {
 }
 
 /** What one place in the source holds outside the JS heap; `frames` are of the stack that holds most of it. */
-export interface Site extends AnySite {
+export interface NativeSite extends Site {
   readonly heap: 'native';
   /** 95 % interval; `errorBytes` is half of its width. */
   readonly liveBytesRange: readonly [low: number, high: number];
@@ -107,7 +108,7 @@ export class StackReader {
         if (frame === null) continue;
         const { name, script, line, column, pc, generation } = frame;
         const kind = kinds[frame.kind] ?? 'unreadable';
-        this.#frames.set(id, { kind, name, file: script, line, column, pc, offset: 0 });
+        this.#frames.set(id, { kind, name, ...originOf({ file: script, line, column }), pc, offset: 0 });
         if (pc !== 0) pending.push({ id, pc, generation, kind });
       }
     }
@@ -134,54 +135,27 @@ export class StackReader {
 }
 
 /** Node's own frames, and ours: kept in the stack, but nobody's site. */
-export function isInternal(frame: StackFrame): boolean {
-  const { kind, file } = frame;
-  return kind !== 'javascript' || file.startsWith('node:') || file.startsWith('extmem:') || file.startsWith(__dirname);
-}
-
-/** Paths below `root` are shown from there. */
-export function shortFile(file: string, root: string): string {
-  const path = file.startsWith('file://') ? decodeURIComponent(file.slice('file://'.length)) : file;
-  return path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path;
+export function isInternal({ kind, file }: StackFrame): boolean {
+  return kind !== 'javascript' || file.startsWith('node:') || isOwnFile(file);
 }
 
 const baseName = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 
-export function describeFrame(frame: StackFrame, root: string): string {
-  switch (frame.kind) {
-    case 'javascript': {
-      const line = frame.line > 0 ? `:${frame.line}:${frame.column}` : '';
-      return `${frame.name || '(anonymous)'} (${shortFile(frame.file, root) || '<anonymous>'}${line})`;
-    }
-    case 'unreadable':
-      return '(JavaScript, not decoded)';
-    case 'mapping':
-      return '(mmap)';
-    default: {
-      const place = frame.file === '' ? 'generated code' : baseName(frame.file);
-      return frame.name !== '' ? `${frame.name} [${place}]` : `[${place}+0x${frame.offset.toString(16)}]`;
-    }
-  }
+/** A frame as everybody shows it. */
+export function shownFrame(frame: StackFrame): Frame {
+  if (frame.kind === 'javascript') return frameAt(frame.name, { ...frame, file: frame.file || '<anonymous>' });
+  const file = frame.file === '' ? null : baseName(frame.file);
+  const nameless = frame.kind === 'native' && file !== null ? `+0x${frame.offset.toString(16)}` : unnamed[frame.kind];
+  return { function: frame.name || nameless, file, line: null, column: null };
 }
 
-function shownFrame(frame: StackFrame, root: string): Frame {
-  if (frame.kind === 'javascript') {
-    const known = frame.line > 0;
-    return {
-      function: frame.name || '(anonymous)',
-      file: frame.file === '' ? null : shortFile(frame.file, root),
-      line: known ? frame.line : null,
-      column: known ? frame.column : null,
-    };
-  }
-  const named = frame.name !== '' || frame.kind === 'unreadable' || frame.kind === 'mapping';
-  return {
-    function: named ? frame.name || describeFrame(frame, root) : `+0x${frame.offset.toString(16)}`,
-    file: frame.file === '' ? null : baseName(frame.file),
-    line: null,
-    column: null,
-  };
-}
+/** What a frame without a name and a module is. */
+const unnamed: Readonly<Record<Exclude<FrameKind, 'javascript'>, string>> = {
+  native: '(generated code)',
+  builtin: '(builtin of V8)',
+  unreadable: '(JavaScript, not decoded)',
+  mapping: '(mmap)',
+};
 
 /** Allocation helpers under everybody's feet: they are the means, not the place. */
 const runtimeModule = /^(libc|libstdc\+\+|libgcc_s|libm|libpthread|ld-linux[^/]*|ld-musl[^/]*)[.-]/;
@@ -193,13 +167,13 @@ export function moduleOf(frames: readonly StackFrame[], executable: string): str
   return first.file === executable ? 'node' : baseName(first.file);
 }
 
-export function siteOf(frames: readonly StackFrame[], root: string): string {
+export function siteOf(frames: readonly StackFrame[]): string {
   const frame =
     frames.find((candidate) => !isInternal(candidate)) ??
     frames.find(({ kind }) => kind === 'javascript') ??
     frames.find(({ kind, file, name }) => kind === 'native' && name !== '' && !runtimeModule.test(baseName(file))) ??
     frames.find(({ kind }) => kind === 'native');
-  return frame === undefined ? '(stack not kept)' : describeFrame(frame, root);
+  return frame === undefined ? '(stack not kept)' : frameText(shownFrame(frame));
 }
 
 export interface SiteInput {
@@ -208,8 +182,6 @@ export interface SiteInput {
 }
 
 export interface SiteView {
-  /** Directory that paths are shown from. */
-  readonly root: string;
   /** Path of the executable, which is shown as `node`. */
   readonly executable: string;
   readonly nowSecond: number;
@@ -217,13 +189,11 @@ export interface SiteView {
   readonly previous?: ReadonlyMap<string, number>;
 }
 
-export const siteKey = (site: Pick<Site, 'site' | 'module'>) => `${site.site}\n${site.module ?? ''}`;
-
 /** Joins the stacks of each site, most live bytes first. */
-export function groupSites(stacks: readonly SiteInput[], view: SiteView): Site[] {
+export function groupSites(stacks: readonly SiteInput[], view: SiteView): NativeSite[] {
   const groups = new Map<string, SiteInput[]>();
   for (const stack of stacks) {
-    const key = siteKey({ site: siteOf(stack.frames, view.root), module: moduleOf(stack.frames, view.executable) });
+    const key = placeKey({ site: siteOf(stack.frames), module: moduleOf(stack.frames, view.executable) });
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [stack]);
     else group.push(stack);
@@ -231,7 +201,7 @@ export function groupSites(stacks: readonly SiteInput[], view: SiteView): Site[]
   return [...groups.values()].map((group) => summarize(group, view)).sort((a, b) => b.liveBytes - a.liveBytes);
 }
 
-function summarize(group: readonly SiteInput[], view: SiteView): Site {
+function summarize(group: readonly SiteInput[], view: SiteView): NativeSite {
   const live = ({ totals }: SiteInput) => totals.allocatedBytes - totals.freedBytes;
   const sum = (value: (totals: StackTotals) => number) => group.reduce((total, { totals }) => total + value(totals), 0);
   const largest = group.reduce((best, stack) => (live(stack) > live(best) ? stack : best));
@@ -241,18 +211,18 @@ function summarize(group: readonly SiteInput[], view: SiteView): Site {
     sum((totals) => totals.variance),
   );
   const seconds = group.flatMap(({ totals }) => (totals.oldestSecond === null ? [] : [totals.oldestSecond]));
-  const name = { site: siteOf(largest.frames, view.root), module: moduleOf(largest.frames, view.executable) };
+  const name = { site: siteOf(largest.frames), module: moduleOf(largest.frames, view.executable) };
   return {
     heap: 'native',
     ...name,
-    frames: largest.frames.map((frame) => shownFrame(frame, view.root)),
+    frames: largest.frames.map(shownFrame),
     liveBytes,
     liveBytesRange: range,
     errorBytes: Math.round((range[1] - range[0]) / 2),
     count: Math.round(sum((totals) => totals.allocatedCount - totals.freedCount)),
     allocatedBytes: sum((totals) => totals.allocatedBytes),
     freedBytes: sum((totals) => totals.freedBytes),
-    growthBytes: view.previous === undefined ? null : liveBytes - (view.previous.get(siteKey(name)) ?? 0),
+    growthBytes: view.previous === undefined ? null : liveBytes - (view.previous.get(placeKey(name)) ?? 0),
     oldestMs: seconds.length === 0 ? null : Math.max(0, view.nowSecond - Math.min(...seconds)) * 1000,
     samples: sum((totals) => totals.samples),
   };

@@ -4,24 +4,13 @@
  * A capture takes 5 to 10 µs, so only sampled creations are captured. Frames are read at once: a stack kept for later
  * would keep everything alive that its frames refer to.
  */
-import { findSourceMap } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { type Frame, frameAt, frameText, originOf, type Place, packageOf } from '../site.js';
 
-/** One frame of a stack. Lines and columns count from 1. */
-export interface StreamFrame {
-  readonly function: string;
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-}
-
-export interface Site {
-  /** `function (file:line:column)`: the innermost frame of the application, or what Node was doing when none is left. */
-  readonly site: string;
-  /** The frames outside Node itself, innermost first. */
-  readonly frames: readonly StreamFrame[];
-  /** The package of the innermost frame outside Node, or `null` when that is the application. */
-  readonly module: string | null;
+/**
+ * Where a stream was created: `site` is the innermost frame of the application, or what Node was doing when none is
+ * left; `frames` are those outside Node itself; `module` is the package of the innermost of these.
+ */
+export interface Creator extends Place {
   /** Whether `site` is code of the program. Accepted sockets and incoming messages are made by Node alone. */
   readonly ofProgram: boolean;
 }
@@ -43,11 +32,16 @@ const nodeReasons: ReadonlyMap<string, string> = new Map([
 export const insideFetch = 'inside fetch (undici)';
 const undici = 'node:internal/deps/undici/';
 
-const sites = new Map<string, Site>();
-export const overflowSite: Site = { site: 'other lines (more than 1000)', frames: [], module: null, ofProgram: true };
-const hiddenSite: Site = { site: 'unknown line (Error is frozen)', frames: [], module: null, ofProgram: true };
-const nodeItself: Site = { site: 'Node.js itself', frames: [], module: null, ofProgram: false };
-export const earlierSite: Site = { site: 'created before the session', frames: [], module: null, ofProgram: false };
+const sites = new Map<string, Creator>();
+export const overflowSite: Creator = {
+  site: 'other lines (more than 1000)',
+  frames: [],
+  module: null,
+  ofProgram: true,
+};
+const hiddenSite: Creator = { site: 'unknown line (Error is frozen)', frames: [], module: null, ofProgram: true };
+const nodeItself: Creator = { site: 'Node.js itself', frames: [], module: null, ofProgram: false };
+export const earlierSite: Creator = { site: 'created before the session', frames: [], module: null, ofProgram: false };
 
 /** Captures that found the table full. */
 export let sitesOverflowed = 0;
@@ -84,33 +78,9 @@ function restore(stackTraceLimit: number, prepare: PropertyDescriptor | undefine
   }
 }
 
-/** Positions are in the file that was written, where source maps are enabled. */
-function describeFrame(frame: NodeJS.CallSite, name: string): StreamFrame {
-  const called = frame.getFunctionName() ?? '';
-  const line = frame.getLineNumber() ?? 0;
-  const column = frame.getColumnNumber() ?? 0;
-  const origin = findSourceMap(name)?.findOrigin(line, column);
-  const mapped = origin !== undefined && 'fileName' in origin ? origin : null;
-  const file = mapped?.fileName ?? name;
-  return {
-    function: frame.isConstructor() && called !== '' ? `new ${called}` : called,
-    file: file.startsWith('file://') ? fileURLToPath(file) : file,
-    line: mapped?.lineNumber ?? line,
-    column: mapped?.columnNumber ?? column,
-  };
-}
-
-function textOf(frame: StreamFrame): string {
-  const position = `${frame.file}:${frame.line}:${frame.column}`;
-  return frame.function === '' ? position : `${frame.function} (${position})`;
-}
-
-/** `node_modules/a/node_modules/@b/c/x.js` is of `@b/c`. */
-function packageOf({ file }: StreamFrame): string | null {
-  const at = file.lastIndexOf('/node_modules/');
-  if (at === -1) return null;
-  const [first = '', second = ''] = file.slice(at + '/node_modules/'.length).split('/');
-  return first.startsWith('@') ? `${first}/${second}` : first;
+function shownFrame(frame: NodeJS.CallSite, name: string): Frame {
+  const position = { file: name, line: frame.getLineNumber() ?? 0, column: frame.getColumnNumber() ?? 0 };
+  return frameAt(frame.getFunctionName() ?? '', originOf(position));
 }
 
 /** Runs for most streams of a server, so it only compares names. */
@@ -123,7 +93,7 @@ function nodeReason(frames: readonly NodeJS.CallSite[]): string {
   return nodeItself.site;
 }
 
-function intern(key: string, make: () => Site): Site {
+function intern(key: string, make: () => Creator): Creator {
   const known = sites.get(key);
   if (known !== undefined) return known;
   if (sites.size >= maxSites) {
@@ -139,7 +109,7 @@ function intern(key: string, make: () => Site): Site {
  * The site of the caller. `cut` is the innermost function that is not shown.
  * The key is made of positions alone: names and source maps are looked up once per site.
  */
-export function captureSite(cut: unknown, deep = false): Site {
+export function captureSite(cut: unknown, deep = false): Creator {
   const frames = capture(cut, deep ? fetchDepth : depth);
   if (frames === null) return hiddenSite;
   const outer: { frame: NodeJS.CallSite; name: string }[] = [];
@@ -158,9 +128,9 @@ export function captureSite(cut: unknown, deep = false): Site {
     return intern(site, () => ({ ...nodeItself, site }));
   }
   return intern(key, () => {
-    const described = outer.map(({ frame, name }) => describeFrame(frame, name));
-    const innermost = described[0] as StreamFrame;
-    const own = described.findLast((frame) => packageOf(frame) === null) ?? innermost;
-    return { site: textOf(own), frames: described, module: packageOf(innermost), ofProgram: true };
+    const frames = outer.map(({ frame, name }) => shownFrame(frame, name));
+    const packages = frames.map(({ file }) => packageOf(file ?? ''));
+    const own = frames[packages.lastIndexOf(null)] ?? (frames[0] as Frame);
+    return { site: frameText(own), frames, module: packages[0] ?? null, ofProgram: true };
   });
 }

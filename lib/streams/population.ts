@@ -7,9 +7,11 @@
  *
  * Looks are spread over pulses of a second; a sample only folds the numbers that the looks left behind.
  */
+
 import { fileOf } from '../process/descriptors.js';
-import { type Kind, lookAt, type ReadFlags, type StreamState } from './state.js';
-import type { Row } from './tally.js';
+import type { StreamState } from '../site.js';
+import { type Kind, lookAt, type ReadFlags } from './state.js';
+import type { Tally } from './tally.js';
 
 /** About 250 B each. */
 const maxTracked = 20_000;
@@ -25,7 +27,7 @@ const confirmations = 2;
  */
 const provingCollections = 2;
 
-/** What the open streams of a row are doing, in numbers of streams. */
+/** What the open streams of a tally are doing, in numbers of streams. */
 export interface Details {
   readonly states: Map<StreamState, number>;
   readonly handles: Map<string, number>;
@@ -36,7 +38,7 @@ export interface Details {
 /** What is known of a stream when it comes under observation. */
 export interface Creation {
   readonly kind: Kind;
-  readonly row: Row;
+  readonly tally: Tally;
   /** Streams that it stands for, and those once it is known to be held; 0 for one that was only followed. */
   readonly weight: number;
   readonly heldWeight: number;
@@ -48,7 +50,7 @@ export interface Creation {
 class Tracked {
   readonly ref: WeakRef<object>;
   readonly kind: Kind;
-  readonly row: Row;
+  readonly tally: Tally;
   /** Streams that it stands for as long as it is not known to be held, and then. */
   readonly weight: number;
   readonly heldWeight: number;
@@ -68,10 +70,10 @@ class Tracked {
   readonly ownsFile: boolean;
   readState: ReadFlags | null = null;
 
-  constructor(object: object, { kind, row, weight, heldWeight, born, ownsFile }: Creation, epoch: number) {
+  constructor(object: object, { kind, tally, weight, heldWeight, born, ownsFile }: Creation, epoch: number) {
     this.ref = new WeakRef(object);
     this.kind = kind;
-    this.row = row;
+    this.tally = tally;
     this.weight = weight;
     this.heldWeight = heldWeight;
     this.born = this.usedAt = this.lookedAt = born;
@@ -85,7 +87,7 @@ class Tracked {
 }
 
 interface Lost {
-  readonly row: Row;
+  readonly tally: Tally;
   readonly fd: number;
   readonly file: string;
   /** Looks that found the file still open. */
@@ -135,9 +137,9 @@ export class Population {
   }
 
   add(object: object, creation: Creation): void {
-    const { row, weight } = creation;
-    row.created += weight;
-    row.createdVariance += varianceOf(weight);
+    const { tally, weight } = creation;
+    tally.created += weight;
+    tally.createdVariance += varianceOf(weight);
     if (this.size >= maxTracked) this.overflowed++;
     else this.#young.push(new Tracked(object, creation, this.#epoch));
   }
@@ -232,15 +234,15 @@ export class Population {
   }
 
   /** Without flags the last look may be stale: then only an open descriptor proves that it was never destroyed. */
-  #collected({ row, born, fd, file, handle, rooted, weight, readState }: Tracked): void {
+  #collected({ tally, born, fd, file, handle, rooted, weight, readState }: Tracked): void {
     if (readState !== null) {
       if (readState.destroyed === true) return;
-      if (!readState.endEmitted) row.dropped += weight;
+      if (!readState.endEmitted) tally.dropped += weight;
       // A closed handle would be gone from its stream: this one was left to the collector.
-      if (handle !== null && !rooted) row.leaveUnclosed(weight, Math.floor(born / this.#idleAfter));
+      if (handle !== null && !rooted) tally.leaveUnclosed(weight, Math.floor(born / this.#idleAfter));
     }
     if (file === null || this.#lost.length >= maxLost || fileOf(fd) !== file) return;
-    this.#lost.push({ row, fd, file, confirmed: 0 });
+    this.#lost.push({ tally, fd, file, confirmed: 0 });
   }
 
   #verifyLost(): void {
@@ -257,49 +259,49 @@ export class Population {
     }
   }
 
-  /** Brings the numbers of all rows up to date. Returns whether any had to be: while nothing happens, none. */
-  fold(rows: readonly Row[], now: number): boolean {
+  /** Brings the numbers of all tallies up to date. Returns whether any had to be: while nothing happens, none. */
+  fold(tallies: readonly Tally[], now: number): boolean {
     if (!this.#changed && now < this.#nextIdleAt) return false;
     this.#changed = false;
     this.#nextIdleAt = Number.POSITIVE_INFINITY;
     this.unproven = 0;
-    for (const row of rows) row.clear();
-    for (const tracked of this.#tracked) this.#addTo(tracked.row, tracked, now);
-    for (const { row, confirmed } of this.#lost) {
-      if (confirmed >= confirmations) row.lost++;
+    for (const tally of tallies) tally.clear();
+    for (const tracked of this.#tracked) this.#addTo(tracked.tally, tracked, now);
+    for (const { tally, confirmed } of this.#lost) {
+      if (confirmed >= confirmations) tally.lost++;
     }
-    for (const row of rows) row.round();
+    for (const tally of tallies) tally.round();
     this.unproven = Math.round(this.unproven);
     return true;
   }
 
-  #addTo(row: Row, tracked: Tracked, now: number): void {
+  #addTo(tally: Tally, tracked: Tracked, now: number): void {
     const { count, proven, rooted, state, bufferedBytes } = tracked;
-    row.open += count;
-    row.openVariance += varianceOf(count);
-    row.bufferedBytes += bufferedBytes * count;
+    tally.open += count;
+    tally.openVariance += varianceOf(count);
+    tally.bufferedBytes += bufferedBytes * count;
     const idleAt = tracked.usedAt + this.#idleAfter;
     if (now < idleAt) {
       this.#nextIdleAt = Math.min(this.#nextIdleAt, idleAt);
       return;
     }
-    row.idle += count;
+    tally.idle += count;
     if (!rooted && !proven) {
       this.unproven += count;
       return;
     }
-    row.held += count;
-    if (count > 0) row.heldTracked++;
-    if (state === 'waiting') row.harmless += count;
+    tally.held += count;
+    if (count > 0) tally.heldTracked++;
+    if (state === 'waiting') tally.harmless += count;
   }
 
-  /** For those rows that have open streams. */
-  details(now: number): Map<Row, Details> {
-    const all = new Map<Row, Details>();
-    for (const { row, count, state, fd, handle, born } of this.#tracked) {
+  /** For those tallies that have open streams. */
+  details(now: number): Map<Tally, Details> {
+    const all = new Map<Tally, Details>();
+    for (const { tally, count, state, fd, handle, born } of this.#tracked) {
       if (count === 0) continue;
-      const details = all.get(row) ?? { states: new Map(), handles: new Map(), descriptors: 0, oldestMs: 0 };
-      all.set(row, details);
+      const details = all.get(tally) ?? { states: new Map(), handles: new Map(), descriptors: 0, oldestMs: 0 };
+      all.set(tally, details);
       details.states.set(state, (details.states.get(state) ?? 0) + count);
       if (handle !== null) details.handles.set(handle, (details.handles.get(handle) ?? 0) + count);
       if (fd >= 0) details.descriptors += count;

@@ -5,20 +5,7 @@
 import { ClientRequest, IncomingMessage, OutgoingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { Stream } from 'node:stream';
-
-export type StreamState =
-  | 'never read'
-  | 'paused'
-  | 'backpressured'
-  | 'open'
-  | 'ending'
-  | 'ended, not closed'
-  | 'errored, not closed'
-  | 'destroyed, not closed'
-  /** Of a request: nobody reads or cancels the body of its response, which keeps the connection. */
-  | 'response not read to its end'
-  /** Being read, and nothing is there: the peer is silent. Pools, brokers and idle keep-alive sockets look like this. */
-  | 'waiting';
+import type { StreamState } from '../site.js';
 
 /** Filled in by a look, so that looking at thousands of streams allocates nothing. */
 export interface Look {

@@ -3,9 +3,9 @@
  * one tracked stream stands for `every` others. Of a busy class, a larger part is followed.
  */
 
-import type { Site } from './capture.js';
+import type { Creator } from './capture.js';
 import { fileHandleKind, fileKind, type Kind } from './state.js';
-import type { Row } from './tally.js';
+import type { Tally } from './tally.js';
 
 /**
  * Tracked streams of one class in a pulse, while all of them end well. A WeakRef keeps its stream in memory until the
@@ -49,7 +49,7 @@ function gap(every: number): number {
 export class StreamClass {
   readonly name: string;
   readonly kind: Kind;
-  readonly rows = new Map<Site, Row>();
+  readonly tallies = new Map<Creator, Tally>();
   created = 0;
   #createdInPulse = 0;
   #trackedInPulse = 0;
@@ -128,8 +128,8 @@ export class StreamClass {
   /** By what the tracked streams came to. */
   #budget(): number {
     if (this.kind === fileKind || this.kind === fileHandleKind) return filesPerPulse;
-    for (const row of this.rows.values()) {
-      if (row.held > row.harmless) return suspectedPerPulse;
+    for (const tally of this.tallies.values()) {
+      if (tally.held > tally.harmless) return suspectedPerPulse;
     }
     return this.#createdInPulse > busy ? trackedOfBusy : trackedPerPulse;
   }

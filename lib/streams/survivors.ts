@@ -10,7 +10,7 @@ import { loadNative } from '../binding/load.js';
 import type { Population } from './population.js';
 import { lookAt } from './state.js';
 import type { StreamClass } from './stream-class.js';
-import type { Row } from './tally.js';
+import type { Tally } from './tally.js';
 
 /** About 200 B each. */
 const maxFollowed = 10_000;
@@ -21,7 +21,7 @@ interface Followed {
   /** Major collections at its creation. */
   readonly epoch: number;
   /** `null`: not captured. */
-  readonly row: Row | null;
+  readonly tally: Tally | null;
   readonly heldWeight: number;
   readonly born: number;
 }
@@ -35,16 +35,16 @@ export class Survivors {
     this.#population = population;
   }
 
-  add(object: object, cls: StreamClass, row: Row | null, now: number): void {
+  add(object: object, cls: StreamClass, tally: Tally | null, now: number): void {
     if (this.#binding === null) return;
     const slot = this.#followed.length < maxFollowed ? this.#binding.weakAdd(object) : -1;
     if (slot === -1) {
       // Without a line nothing was to be said of it.
-      if (row !== null) this.#population.overflowed++;
+      if (tally !== null) this.#population.overflowed++;
       return;
     }
     const epoch = this.#population.collections;
-    this.#followed.push({ slot, cls, epoch, row, heldWeight: cls.heldWeight, born: now });
+    this.#followed.push({ slot, cls, epoch, tally, heldWeight: cls.heldWeight, born: now });
   }
 
   pulse(): void {
@@ -63,13 +63,13 @@ export class Survivors {
     this.#followed = left;
   }
 
-  #stays(object: object, { cls, row, heldWeight, born }: Followed): void {
+  #stays(object: object, { cls, tally, heldWeight, born }: Followed): void {
     const look = lookAt(cls.kind, object);
     if (look === null || look.settled) return;
     // One that only waits for a silent peer may be of a pool.
     if (look.state !== 'waiting') cls.suspect();
-    if (row === null) return;
-    this.#population.add(object, { kind: cls.kind, row, weight: 0, heldWeight, born, ownsFile: false });
+    if (tally === null) return;
+    this.#population.add(object, { kind: cls.kind, tally, weight: 0, heldWeight, born, ownsFile: false });
   }
 
   forget(): void {

@@ -1,11 +1,11 @@
 /** What is known of all streams of one class from one site. */
 
-import type { Site } from './capture.js';
+import type { Creator } from './capture.js';
 import { History } from './history.js';
 
-export class Row {
+export class Tally {
   readonly className: string;
-  readonly site: Site;
+  readonly site: Creator;
   /** Of held and lost ones. Made when there is the first: most lines never need one. */
   #history: History | null = null;
   #occasionHistory: History | null = null;
@@ -33,7 +33,7 @@ export class Row {
   #occasions = 0;
   #lastOccasion = -1;
 
-  constructor(className: string, site: Site) {
+  constructor(className: string, site: Creator) {
     this.className = className;
     this.site = site;
   }

@@ -6,14 +6,16 @@
  * is attached to a stream: flags are polled, a slice each second.
  */
 import { canVerify } from '../process/descriptors.js';
-import { captureSite, earlierSite, insideFetch, overflowSite, type Site, sitesOverflowed } from './capture.js';
+import type { StreamsSample } from '../sample.js';
+import type { StreamSite } from '../site.js';
+import { type Creator, captureSite, earlierSite, insideFetch, overflowSite, sitesOverflowed } from './capture.js';
 import { watchEmitters } from './emitters.js';
 import { Population } from './population.js';
-import { describeRow, errorOf, type StreamSite, type StreamsReport, type StreamsSample } from './report.js';
+import { describeTally, errorOf, type StreamsReport } from './report.js';
 import { fileHandleKind, fileKind, type Kind, kindOf, socketKind } from './state.js';
 import { notSampled, StreamClass, toTrack } from './stream-class.js';
 import { Survivors } from './survivors.js';
-import { Row } from './tally.js';
+import { Tally } from './tally.js';
 import { type ListenerWarning, watchWarnings } from './warnings.js';
 import { findStateSymbol, requestKind, watchRequests, watchWebStreams, webStreamKind } from './web.js';
 
@@ -24,7 +26,7 @@ export interface StreamsOptions {
   readonly window: number;
 }
 
-const maxRows = 2000;
+const maxTallies = 2000;
 const maxClasses = 2000;
 const maxSuspects = 10;
 const maxPulseMs = 1000;
@@ -55,10 +57,10 @@ export class StreamTracker {
   /** `null`: no stream. */
   readonly #byPrototype = new WeakMap<object, StreamClass | null>();
   readonly #classes: StreamClass[] = [];
-  readonly #otherRow = new Row('other classes', overflowSite);
-  readonly #rows: Row[] = [this.#otherRow];
+  readonly #otherTally = new Tally('other classes', overflowSite);
+  readonly #tallies: Tally[] = [this.#otherTally];
   /** Of the last fold. */
-  #watched: readonly Row[] = [];
+  #watched: readonly Tally[] = [];
   #sums: Sums = sumOf([]);
   readonly #listenerWarnings: ListenerWarning[] = [];
   readonly #ends: (() => void)[] = [];
@@ -69,7 +71,7 @@ export class StreamTracker {
   /** A stream can reach the hook twice (readable-stream 2 to 4 call it once per side). Released by the next pulse. */
   #last: object | null = null;
   #firstLookDue = false;
-  #rowsOverflowed = 0;
+  #talliesOverflowed = 0;
   #spentMs = 0;
   #latest: StreamsSample;
   /** When the histories take their next point. */
@@ -116,8 +118,8 @@ export class StreamTracker {
     const totals = this.#totals();
     const details = this.#population.details(this.#now());
     const sites: StreamSite[] = [];
-    for (const row of this.#rows) {
-      if (row.created > 0) sites.push(describeRow(row, details.get(row), this.#options.intervalMs));
+    for (const tally of this.#tallies) {
+      if (tally.created > 0) sites.push(describeTally(tally, details.get(tally), this.#options.intervalMs));
     }
     sites.sort((a, b) => b.held + b.lost - (a.held + a.lost) || b.open - a.open || b.created - a.created);
     return { ...totals, sites, listenerWarnings: [...this.#listenerWarnings], missing: whatIsMissing() };
@@ -135,28 +137,28 @@ export class StreamTracker {
 
   /** One more point in the history of each site. Returns those that have to be looked into. */
   #remember(): StreamSite[] {
-    const suspects: Row[] = [];
-    for (const row of this.#watched) {
-      row.remember(this.#options.window);
-      if (row.leaks || row.litters) suspects.push(row);
+    const suspects: Tally[] = [];
+    for (const tally of this.#watched) {
+      tally.remember(this.#options.window);
+      if (tally.leaks || tally.litters) suspects.push(tally);
     }
     return suspects.length === 0 ? [] : this.#describe(suspects);
   }
 
   /** What is held comes before what was only left to the garbage collector. */
-  #describe(suspects: readonly Row[]): StreamSite[] {
+  #describe(suspects: readonly Tally[]): StreamSite[] {
     const details = this.#population.details(this.#now());
-    const describe = (row: Row) => describeRow(row, details.get(row), this.#options.intervalMs);
+    const describe = (tally: Tally) => describeTally(tally, details.get(tally), this.#options.intervalMs);
     const byRate = (a: StreamSite, b: StreamSite) => b.perHour - a.perHour || b.held - a.held;
-    const leaking = suspects.filter((row) => row.leaks).map(describe);
-    const littering = suspects.filter((row) => !row.leaks).map(describe);
+    const leaking = suspects.filter((tally) => tally.leaks).map(describe);
+    const littering = suspects.filter((tally) => !tally.leaks).map(describe);
     return [...leaking.sort(byRate), ...littering.sort(byRate)].slice(0, maxSuspects);
   }
 
   #totals(): Omit<StreamsSample, 'suspects'> {
-    if (this.#population.fold(this.#rows, this.#now())) {
-      this.#sums = sumOf(this.#rows);
-      this.#watched = this.#rows.filter((row) => row.isWatched);
+    if (this.#population.fold(this.#tallies, this.#now())) {
+      this.#sums = sumOf(this.#tallies);
+      this.#watched = this.#tallies.filter((tally) => tally.isWatched);
     }
     let created = 0;
     for (const cls of this.#classes) created += cls.created;
@@ -167,7 +169,7 @@ export class StreamTracker {
       unproven,
       collections,
       tracked: size,
-      overflowed: overflowed + this.#rowsOverflowed + sitesOverflowed - this.#sitesOverflowedBefore,
+      overflowed: overflowed + this.#talliesOverflowed + sitesOverflowed - this.#sitesOverflowedBefore,
     };
   }
 
@@ -196,47 +198,47 @@ export class StreamTracker {
       else this.#follow(cls, object, cut);
     } catch {
       // Nothing that goes wrong in here may reach the program: this stream is counted, but not tracked.
-      this.#rowsOverflowed++;
+      this.#talliesOverflowed++;
     }
   }
 
   #track(cls: StreamClass, object: object, cut: unknown): void {
     const { kind } = cls;
     const { weight, heldWeight } = cls.weigh();
-    const row = this.#rowOf(cls, cut);
-    if (row === null) return;
+    const tally = this.#tallyOf(cls, cut);
+    if (tally === null) return;
     const ownsFile = kind === fileKind && weight === 1 && closesItsFile(object);
-    this.#population.add(object, { kind, row, weight, heldWeight, born: this.#now(), ownsFile });
+    this.#population.add(object, { kind, tally, weight, heldWeight, born: this.#now(), ownsFile });
     if (!ownsFile || this.#firstLookDue) return;
     this.#firstLookDue = true;
     this.#firstLook.refresh();
   }
 
   #follow(cls: StreamClass, object: object, cut: unknown): void {
-    const row = cls.isSuspect ? this.#rowOf(cls, cut) : null;
-    if (row !== null || !cls.isSuspect) this.#survivors.add(object, cls, row, this.#now());
+    const tally = cls.isSuspect ? this.#tallyOf(cls, cut) : null;
+    if (tally !== null || !cls.isSuspect) this.#survivors.add(object, cls, tally, this.#now());
   }
 
   /** Of what is created now; `null`: not to be tracked. */
-  #rowOf(cls: StreamClass, cut: unknown): Row | null {
+  #tallyOf(cls: StreamClass, cut: unknown): Tally | null {
     const site = captureSite(cut, cls.kind === requestKind);
     // The body of a fetch consists of several streams. The request is tracked, they are not.
     if (site.site === insideFetch && cls.kind !== socketKind) return null;
     if (cls.kind === webStreamKind && !site.ofProgram) return null;
-    return this.#rowAt(cls, site);
+    return this.#tallyAt(cls, site);
   }
 
-  #rowAt(cls: StreamClass, site: Site): Row {
-    const known = cls.rows.get(site);
+  #tallyAt(cls: StreamClass, site: Creator): Tally {
+    const known = cls.tallies.get(site);
     if (known !== undefined) return known;
-    if (this.#rows.length >= maxRows) {
-      this.#rowsOverflowed++;
-      return this.#otherRow;
+    if (this.#tallies.length >= maxTallies) {
+      this.#talliesOverflowed++;
+      return this.#otherTally;
     }
-    const row = new Row(cls.name, site);
-    cls.rows.set(site, row);
-    this.#rows.push(row);
-    return row;
+    const tally = new Tally(cls.name, site);
+    cls.tallies.set(site, tally);
+    this.#tallies.push(tally);
+    return tally;
   }
 
   #classify(emitter: object, prototype: object): StreamClass | null {
@@ -269,8 +271,8 @@ export class StreamTracker {
       const prototype = prototypeOf(handle);
       const cls = prototype === null ? null : (this.#byPrototype.get(prototype) ?? this.#classify(handle, prototype));
       if (cls === null) continue;
-      const row = this.#rowAt(cls, earlierSite);
-      this.#population.add(handle, { kind: cls.kind, row, weight: 1, heldWeight: 1, born: 0, ownsFile: false });
+      const tally = this.#tallyAt(cls, earlierSite);
+      this.#population.add(handle, { kind: cls.kind, tally, weight: 1, heldWeight: 1, born: 0, ownsFile: false });
     }
   }
 
@@ -298,18 +300,18 @@ export class StreamTracker {
   }
 }
 
-/** Over all rows, as of a fold. */
+/** Over all tallies, as of a fold. */
 type Sums = Pick<StreamsSample, 'open' | 'openError' | 'held' | 'idle' | 'lost' | 'bufferedBytes'>;
 
-function sumOf(rows: readonly Row[]): Sums {
+function sumOf(tallies: readonly Tally[]): Sums {
   let [open, openVariance, held, idle, lost, bufferedBytes] = [0, 0, 0, 0, 0, 0];
-  for (const row of rows) {
-    open += row.open;
-    openVariance += row.openVariance;
-    held += row.held;
-    lost += row.lost;
-    idle += row.lost + (row.isHarmless ? 0 : row.held);
-    bufferedBytes += row.bufferedBytes;
+  for (const tally of tallies) {
+    open += tally.open;
+    openVariance += tally.openVariance;
+    held += tally.held;
+    lost += tally.lost;
+    idle += tally.lost + (tally.isHarmless ? 0 : tally.held);
+    bufferedBytes += tally.bufferedBytes;
   }
   return { open, openError: errorOf(openVariance), held, idle, lost, bufferedBytes };
 }

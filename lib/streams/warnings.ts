@@ -2,7 +2,8 @@
  * MaxListenersExceededWarning, with the line that added the listener. People know this symptom of streams that are
  * piped or listened to again and again. A listener for 'warning' would be visible to the program; this is not.
  */
-import { captureSite, type Site, type StreamFrame } from './capture.js';
+import type { Frame } from '../site.js';
+import { type Creator, captureSite } from './capture.js';
 
 export interface ListenerWarning {
   /** Class of the emitter. */
@@ -10,7 +11,7 @@ export interface ListenerWarning {
   readonly event: string;
   readonly count: number;
   readonly site: string;
-  readonly frames: readonly StreamFrame[];
+  readonly frames: readonly Frame[];
 }
 
 type EmitWarning = (this: unknown, ...args: unknown[]) => unknown;
@@ -25,7 +26,7 @@ interface Warning {
   readonly count?: unknown;
 }
 
-function describe(warning: Warning, { site, frames }: Site): ListenerWarning {
+function describe(warning: Warning, { site, frames }: Creator): ListenerWarning {
   const className = warning.emitter?.constructor?.name;
   return {
     className: typeof className === 'string' ? className : 'EventEmitter',

@@ -1,6 +1,6 @@
 /**
  * Services that leak memory. Each returns what one request does, at about 100 a second, so that 20 kB a request is
- * 2 MB/s. The names of functions that hold on to memory are what suspects should say.
+ * 2 MiB/s. The names of functions that hold on to memory are what suspects should say.
  */
 'use strict';
 const crypto = require('node:crypto');
@@ -157,7 +157,7 @@ module.exports = {
     function openDevice(i) {
       if (i % 60 === 0) addon.parkThreads(1);
     },
-  // Buffers at 2 MB/s hide a JS heap that grows by .3 MB/s.
+  // Buffers at 2 MiB/s hide a JS heap that grows by .3 MiB/s.
   hidden: () => {
     function rememberOrder(i) {
       keep(parsedBody(i, 4 * KiB));

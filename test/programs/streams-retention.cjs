@@ -6,7 +6,7 @@ const { Duplex, PassThrough, Readable, Writable } = require('node:stream');
 const { setTimeout: wait } = require('node:timers/promises');
 const { StreamTracker } = require('../../dist/streams/tracker.js');
 const { Population } = require('../../dist/streams/population.js');
-const { Row } = require('../../dist/streams/tally.js');
+const { Tally } = require('../../dist/streams/tally.js');
 
 const refs = [];
 const make = [
@@ -46,7 +46,7 @@ function bytesPerTracked() {
   const count = 10_000;
   const streams = Array.from({ length: count }, () => new PassThrough());
   const population = new Population(1);
-  const row = new Row('PassThrough', { site: 'here', frames: [], module: null, ofProgram: true });
+  const row = new Tally('PassThrough', { site: 'here', frames: [], module: null, ofProgram: true });
   const kind = () => {};
   const creation = { kind, row, weight: 1, heldWeight: 1, born: 0, ownsFile: false };
   globalThis.gc();

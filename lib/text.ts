@@ -1,0 +1,37 @@
+/**
+ * Numbers for people, once. Sizes are in KiB and MiB, powers of two, and say so: what limits a process (a container's
+ * `512Mi`, `--max-old-space-size`) is counted in these, while "MB" means 10^6 to half of the readers.
+ */
+
+export const MiB = 2 ** 20;
+const KiB = 2 ** 10;
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+
+/** `213.4 MiB`, `64 KiB`, `512 B`; signed when the number is negative. */
+export function formatBytes(bytes: number): string {
+  const size = Math.abs(bytes);
+  if (size >= MiB) return `${(bytes / MiB).toFixed(1)} MiB`;
+  return size >= KiB ? `${Math.round(bytes / KiB)} KiB` : `${Math.round(bytes)} B`;
+}
+
+/** `+1.2 MiB`, `-300 KiB`. */
+export function formatChange(bytes: number): string {
+  return `${bytes < 0 ? '' : '+'}${formatBytes(bytes)}`;
+}
+
+/** `90 s`, `12 min`, `3.5 h`. */
+export function formatSpan(ms: number): string {
+  if (ms < 2 * minuteMs) return `${Math.round(ms / 1000)} s`;
+  return ms < 2 * hourMs ? `${Math.round(ms / minuteMs)} min` : `${(ms / hourMs).toFixed(1)} h`;
+}
+
+/** `84 %` of a ratio of 0.84. */
+export function formatPercent(ratio: number): string {
+  return `${Math.round(100 * ratio)} %`;
+}
+
+/** `1 file`, `2 files`. */
+export function formatCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
