@@ -1,8 +1,11 @@
 /** How a line of code is written, whoever names it. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { test } from 'tap';
+import t, { test } from 'tap';
+import ts from 'typescript';
 import { frameAt, frameText, originOf, packageOf } from '../lib/site.js';
+import { nodes, programs, root, runForJson } from './plain.js';
 
 const here = process.cwd();
 
@@ -30,3 +33,28 @@ test('the package of a file', async (t) => {
   t.equal(packageOf('/app/src/c.js'), null);
   t.equal(packageOf('/app/my_node_modules/c.js'), null);
 });
+
+t.jobs = 2;
+
+/** Compiles the program into a directory of its own; its source map goes into the file. */
+function compiled(directory: string): { file: string; line: number } {
+  const source = readFileSync(join(programs, 'one-line.ts'), 'utf8');
+  const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, inlineSourceMap: true };
+  const { outputText } = ts.transpileModule(source, { compilerOptions, fileName: 'one-line.ts' });
+  const file = join(directory, 'one-line.js');
+  writeFileSync(file, outputText);
+  const lineOf = (text: string) => text.split('\n').findIndex((line) => line.includes('function hold')) + 1;
+  if (lineOf(source) === lineOf(outputText)) throw new Error('Expected the compiler to move the line');
+  return { file, line: lineOf(source) };
+}
+
+for (const node of nodes) {
+  test(`Node ${node.major}: a native, a heap and a stream suspect call one line of TypeScript the same`, async (t) => {
+    const directory = t.testdir();
+    const { file, line } = compiled(directory);
+    const named = await runForJson<object>(node, ['--enable-source-maps', file, root], { cwd: directory });
+    // The column is that of the call; V8's heap profiler knows only where a function begins.
+    const site = new RegExp(String.raw`^hold \(one-line\.ts:${line}:\d+\)$`);
+    t.match(named, { native: site, heap: site, stream: site });
+  });
+}

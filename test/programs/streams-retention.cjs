@@ -46,9 +46,9 @@ function bytesPerTracked() {
   const count = 10_000;
   const streams = Array.from({ length: count }, () => new PassThrough());
   const population = new Population(1);
-  const row = new Tally('PassThrough', { site: 'here', frames: [], module: null, ofProgram: true });
+  const tally = new Tally('PassThrough', { site: 'here', frames: [], module: null, ofProgram: true });
   const kind = () => {};
-  const creation = { kind, row, weight: 1, heldWeight: 1, born: 0, ownsFile: false };
+  const creation = { kind, tally, weight: 1, heldWeight: 1, born: 0, ownsFile: false };
   globalThis.gc();
   globalThis.gc();
   const before = process.memoryUsage().heapUsed;
