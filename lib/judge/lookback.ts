@@ -18,7 +18,7 @@ import {
   usualEnd,
 } from './growth.js';
 import { classes, type Row, type RssClass, type SeriesName } from './row.js';
-import { type CountMetric, type OwnMetric, rules } from './rules.js';
+import { type CountSeries, type OwnSeries, rules } from './rules.js';
 import { type Excuse, Track } from './track.js';
 import { Window } from './window.js';
 
@@ -34,10 +34,10 @@ const rssThresholds: Thresholds = { alpha, floor: 4 * MiB, ratio: 0.02, clean: 0
  */
 const classClean = 5;
 
-export type TrackedMetric = 'rss' | OwnMetric | CountMetric;
+export type TrackedSeries = 'rss' | OwnSeries | CountSeries;
 
 const countRules = rules.filter((rule) => rule.kind === 'count');
-const ownMetrics: readonly OwnMetric[] = rules.flatMap((rule) => (rule.kind === 'class' ? [...rule.own] : []));
+const ownMetrics: readonly OwnSeries[] = rules.flatMap((rule) => (rule.kind === 'class' ? [...rule.own] : []));
 
 /** Series tested on one tick: 0.3 ms of the main thread. */
 const countsPerTick = 3;
@@ -50,8 +50,8 @@ function groupsOf<T>(list: readonly T[], size: number): T[][] {
 /** What is tested on each of the rows before the one that RSS is judged on, so that no single tick pays for all. */
 const groups = [
   // The load, which every test asks about.
-  { counts: [] as typeof countRules, owns: [] as OwnMetric[] },
-  ...groupsOf(countRules, countsPerTick).map((counts) => ({ counts, owns: [] as OwnMetric[] })),
+  { counts: [] as typeof countRules, owns: [] as OwnSeries[] },
+  ...groupsOf(countRules, countsPerTick).map((counts) => ({ counts, owns: [] as OwnSeries[] })),
   ...groupsOf(ownMetrics, classesPerTick).map((owns) => ({ counts: [] as typeof countRules, owns })),
 ];
 
@@ -59,7 +59,7 @@ const groups = [
 const loadRatio = 0.02;
 
 /** What collections free: the old generation, Buffers, the rest that V8 is told of, and contexts. */
-export type OwnedMetric = 'oldHeap' | 'buffers' | 'others' | 'contexts';
+export type OwnedSeries = 'oldHeap' | 'buffers' | 'others' | 'contexts';
 
 /** The part of the growth that collections have to leave behind for a leak, and the part that still is garbage. */
 const survivingRatio = 0.5;
@@ -115,7 +115,7 @@ export interface LookbackOptions {
 
 export class Lookback {
   readonly window: Window;
-  readonly tracks: Readonly<Record<TrackedMetric, Track>>;
+  readonly tracks: Readonly<Record<TrackedSeries, Track>>;
   readonly #options: LookbackOptions;
   readonly #step: number;
   readonly #least: number;
@@ -133,7 +133,7 @@ export class Lookback {
     this.#skip = options.skip;
     this.window = new Window(options.rows);
     const tracked = ['rss', ...ownMetrics, ...countRules.map(({ metric }) => metric)];
-    this.tracks = Object.fromEntries(tracked.map((name) => [name, new Track()])) as Record<TrackedMetric, Track>;
+    this.tracks = Object.fromEntries(tracked.map((name) => [name, new Track()])) as Record<TrackedSeries, Track>;
   }
 
   /** Rows that count so far, and rows that the first evaluation needs. */
@@ -221,7 +221,7 @@ export class Lookback {
    * tens of MiB pile up before it looks for them. What had grown before the last collection is held against what was
    * left after it.
    */
-  survivors(name: OwnedMetric, floor = rssThresholds.floor / 2): 'rising' | 'level' | 'unknown' {
+  survivors(name: OwnedSeries, floor = rssThresholds.floor / 2): 'rising' | 'level' | 'unknown' {
     const rows = this.#usable();
     const after = this.window.series(`${name}AfterGc`, rows);
     const points = after.values.length;
@@ -265,7 +265,7 @@ export class Lookback {
     this.#test(metric, { alpha, floor, ratio, clean: 0, end: 0, tail: 0 }, this.#confirmations, false);
   }
 
-  #testClass(name: OwnMetric, peakRss: number): void {
+  #testClass(name: OwnSeries, peakRss: number): void {
     const level = this.window.series('rss', this.#usable()).values[0] ?? 0;
     const floor = Math.max(rssThresholds.floor, rssThresholds.ratio * level);
     const isHidden = name === 'oldHeapAfterGc' && this.#growsAlready;
@@ -308,7 +308,7 @@ export class Lookback {
   }
 
   #test(
-    name: TrackedMetric,
+    name: TrackedSeries,
     thresholds: Thresholds,
     confirmations: number,
     isBelowPeak: boolean,

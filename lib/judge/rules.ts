@@ -205,7 +205,7 @@ export const rules = [
 ] as const satisfies readonly Rule[];
 
 type Rules = (typeof rules)[number];
-export type VerdictId = Rules['id'];
-export type OwnMetric = Extract<Rules, { kind: 'class' }>['own'][number];
-export type CountMetric = Extract<Rules, { kind: 'count' }>['metric'];
+export type VerdictId = (typeof rules)[number]['id'];
+export type OwnSeries = Extract<Rules, { kind: 'class' }>['own'][number];
+export type CountSeries = Extract<Rules, { kind: 'count' }>['metric'];
 export const verdictIds: readonly VerdictId[] = rules.map((rule) => rule.id);

@@ -6,13 +6,13 @@
 import type { Suspect } from '../site.js';
 import { MiB } from '../text.js';
 import { isSustained, type Trend } from './growth.js';
-import type { Lookback, OwnedMetric } from './lookback.js';
+import type { Lookback, OwnedSeries } from './lookback.js';
 import { classes, type RssClass, type SeriesName } from './row.js';
 import {
   type ClassRule,
-  type CountMetric,
   type CountRule,
-  type OwnMetric,
+  type CountSeries,
+  type OwnSeries,
   type Rule,
   rules,
   type VerdictId,
@@ -133,7 +133,7 @@ function undecided(track: Track, before: VerdictState): Decision | null {
 
 function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
   if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
-  const track = facts.lookback.tracks[rule.metric as CountMetric];
+  const track = facts.lookback.tracks[rule.metric as CountSeries];
   if (!track.found) return undecided(track, facts.before[id]) ?? clear('level');
   // Contexts are objects: until a collection has run, they may be garbage.
   const answer = id === 'contexts' ? facts.lookback.survivors('contexts', rule.floor / 2) : 'rising';
@@ -192,7 +192,7 @@ function holdsObjects(lookback: Lookback): boolean {
 }
 
 /** The counters of classes that the garbage collector frees. */
-const ownedMetrics: Partial<Record<RssClass, OwnedMetric>> = {
+const ownedMetrics: Partial<Record<RssClass, OwnedSeries>> = {
   'js-heap': 'oldHeap',
   'array-buffers': 'buffers',
   external: 'others',
@@ -222,14 +222,14 @@ function rises(metric: RssClass, lookback: Lookback): boolean {
 
 /** The track of a class by itself: the first of its series that is found, or else the last. */
 function ownTrack({ own }: ClassRule, { tracks }: Lookback): Track | null {
-  const list = own.map((metric) => tracks[metric as OwnMetric]);
+  const list = own.map((metric) => tracks[metric as OwnSeries]);
   return list.find((track) => track.found) ?? list.at(-1) ?? null;
 }
 
 /** A worker is a thread, and its event loop needs descriptors. */
 const broughtByWorkers: ReadonlySet<string> = new Set(['threads', 'fds']);
 
-function stateOf(metric: CountMetric, decision: Decision | undefined, lookback: Lookback): ThreadsGrowth {
+function stateOf(metric: CountSeries, decision: Decision | undefined, lookback: Lookback): ThreadsGrowth {
   if (decision?.state === 'found') return 'grow';
   return lookback.tracks[metric].suspected ? 'may grow' : 'no';
 }
