@@ -3,10 +3,9 @@ import { getHeapStatistics } from 'node:v8';
 import type { Native } from './binding/load.js';
 import { type Capabilities, findCapabilities } from './capabilities.js';
 import { version } from './package.js';
-import { findLimit, readLimit } from './process/limit.js';
+import { findLimit, readLimit, readText } from './process/limit.js';
 import { NativeProfiler } from './profile/profiler.js';
 import type { Limit } from './sample.js';
-import { readText } from './sampler.js';
 import { streamsCapability } from './streams/tracker.js';
 import { formatBytes, MiB } from './text.js';
 

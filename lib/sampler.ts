@@ -5,21 +5,21 @@
  * Main thread per tick: one request and one composition, some tens of µs whatever the RSS (bench/tick.mjs). The passes
  * themselves run on the addon's thread, or on the caller's when it asks for a sample synchronously.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import type { Binding } from './binding/binding.js';
 import { known, monotonicMs, type Pass, PassReader } from './binding/pass.js';
+import { composeCounts, countWithoutAddon } from './process/descriptors.js';
 import type { GcWatch } from './process/gc.js';
 import { readExternal, readHeap, readOutside } from './process/heap.js';
 import { readIsolates } from './process/isolates.js';
 import { composeLedger } from './process/ledger.js';
-import { findLimit, type LimitSource, type ReadText, readLimit } from './process/limit.js';
+import { findLimit, type LimitSource, readLimit, readText } from './process/limit.js';
 import type { LoadCounter } from './process/load.js';
 import { MallocAccount } from './process/malloc.js';
 import { Pace } from './process/pace.js';
 import { ResourceCounter } from './process/resources.js';
 import type { WorkerCounter } from './process/workers.js';
 import type { NativeProfiler } from './profile/profiler.js';
-import type { Limit, ProcessNumbers, Sample } from './sample.js';
+import type { Limit, Sample } from './sample.js';
 import type { Site } from './site.js';
 import type { StreamTracker } from './streams/tracker.js';
 
@@ -28,34 +28,6 @@ import type { StreamTracker } from './streams/tracker.js';
 const slowestAllocatorCallUs = 20_000;
 /** Sites are read on every so manieth sample: their number, not that of samples, is what a reading costs. */
 const samplesPerSites = 10;
-
-/** A file's text, or `null` when it cannot be read, for whatever reason. */
-export const readText: ReadText = (path) => {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return null;
-  }
-};
-
-type Counts = Omit<ProcessNumbers, 'workers' | 'timers' | 'resources'>;
-
-function fallbackProcess(): Counts {
-  try {
-    return { threads: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1, fdsAgeMs: 0 };
-  } catch {
-    // No /proc: unknown, which is what null says.
-    return { threads: null, fds: null, fdCount: null, fdsAgeMs: null };
-  }
-}
-
-function composeProcess(pass: Pass, nowMs: number): Counts {
-  const fdsAgeMs = Number.isNaN(pass.fdAtMs) ? null : Math.max(0, Math.round(nowMs - pass.fdAtMs));
-  const fds = Number.isNaN(pass.fdFiles)
-    ? null
-    : { files: pass.fdFiles, sockets: pass.fdSockets, pipes: pass.fdPipes, other: pass.fdOther };
-  return { threads: known(pass.threads), fds, fdCount: known(pass.fdCount), fdsAgeMs };
-}
 
 /** What only a judgement of the samples so far knows of the next one. */
 export interface Outlook {
@@ -185,7 +157,7 @@ export class Sampler {
       external,
       isolates,
       process: {
-        ...(pass === null ? fallbackProcess() : composeProcess(pass, nowMs)),
+        ...(pass === null ? countWithoutAddon() : composeCounts(pass, nowMs)),
         workers: session?.workers.count() ?? null,
         timers,
         resources: byType,

@@ -1,5 +1,7 @@
-/** What an open file descriptor refers to, by /proc. */
-import { readlinkSync } from 'node:fs';
+/** Open file descriptors: how many of which kind, with the threads beside them, and what one of them refers to. */
+import { readdirSync, readlinkSync } from 'node:fs';
+import { known, type Pass } from '../binding/pass.js';
+import type { ProcessNumbers } from '../sample.js';
 
 const deleted = ' (deleted)';
 
@@ -21,4 +23,25 @@ export function canVerify(): boolean {
   } catch {
     return false;
   }
+}
+
+type Counts = Omit<ProcessNumbers, 'workers' | 'timers' | 'resources'>;
+
+/** Without the addon no kinds can be told, since each would cost a system call on this thread. */
+export function countWithoutAddon(): Counts {
+  try {
+    return { threads: null, fds: null, fdCount: readdirSync('/proc/self/fd').length - 1, fdsAgeMs: 0 };
+  } catch {
+    // No /proc: unknown, which is what null says.
+    return { threads: null, fds: null, fdCount: null, fdsAgeMs: null };
+  }
+}
+
+/** What the reader thread counted. */
+export function composeCounts(pass: Pass, nowMs: number): Counts {
+  const fdsAgeMs = Number.isNaN(pass.fdAtMs) ? null : Math.max(0, Math.round(nowMs - pass.fdAtMs));
+  const fds = Number.isNaN(pass.fdFiles)
+    ? null
+    : { files: pass.fdFiles, sockets: pass.fdSockets, pipes: pass.fdPipes, other: pass.fdOther };
+  return { threads: known(pass.threads), fds, fdCount: known(pass.fdCount), fdsAgeMs };
 }

@@ -8,11 +8,20 @@
  * Finding the limit happens once, at start; after that only the files that hold the numbers are read. All parsers take
  * text and answer `null` to anything they do not understand.
  */
+import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { Limit } from '../sample.js';
 
-/** Returns the text of a file, or `null` if it cannot be read. */
+/** Returns the text of a file, or `null` if it cannot be read, for whatever reason. */
 export type ReadText = (path: string) => string | null;
+
+export const readText: ReadText = (path) => {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return null;
+  }
+};
 
 export interface LimitSource {
   readonly kind: 'cgroup-v2' | 'cgroup-v1' | 'physical';
