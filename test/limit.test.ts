@@ -89,7 +89,6 @@ test('unreadable files: unknown, not zero', async (t) => {
     source: 'physical',
     usedBytes: null,
     usedRatio: null,
-    etaMs: null,
   });
 });
 
