@@ -69,7 +69,7 @@ test('a full disk: the program goes on, and the count of lost lines is there', a
 });
 
 test('a pipe that nobody reads costs lines, not the event loop; the count stands on the next line', async (t) => {
-  // 400 lines of 2 KB against a pipe of 64 KiB and 256 KiB of ours: some must be lost before the reader wakes up.
+  // 400 lines of 2 KiB against a pipe of 64 KiB and 256 KiB of ours: some must be lost before the reader wakes up.
   const { stdout, code } = await run('/bin/bash', [
     '-c',
     `mkfifo "$1/pipe"; exec 3<>"$1/pipe"; exec "$2" -e '${prelude}

@@ -38,7 +38,7 @@ function idleWorker(source = 'setInterval(() => {}, 1000)') {
 
 /**
  * A handler that also does what services do all day: it parses a body into a session that lives for a second, and reads
- * a file of 512 KB. So a major collection comes every second or so: every few samples, as at 10 s a sample. Streams and
+ * a file of 512 KiB. So a major collection comes every second or so: every few samples, as at 10 s a sample. Streams and
  * Blobs need that, because only collections tell the kept ones from those that are garbage.
  */
 function withTraffic(handle) {
