@@ -121,7 +121,7 @@ export function captureSite(cut: unknown, deep = false): Creator {
     outer.push({ frame, name });
     key += `${name}:${frame.getLineNumber()}:${frame.getColumnNumber()}\n`;
     // Where the program called into packages is what tells two users of one helper apart.
-    if (!name.includes('/node_modules/') || outer.length === maxFrames) break;
+    if (packageOf(name) === null || outer.length === maxFrames) break;
   }
   if (outer.length === 0) {
     const site = nodeReason(frames);
