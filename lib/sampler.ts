@@ -7,7 +7,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Binding } from './binding/binding.js';
-import { known, monotonicMs, type Pass, PassReader } from './binding/pass.js';
+import { FieldReader, known } from './binding/fields.js';
+import { monotonicMs, type Pass } from './binding/pass.js';
 import type { GcWatch } from './process/gc.js';
 import { readExternal, readHeap, readOutside } from './process/heap.js';
 import { readIsolates } from './process/isolates.js';
@@ -56,7 +57,7 @@ function composeProcess(pass: Pass, nowMs: number): Descriptors {
 
 export class Sampler {
   readonly #binding: Binding | null;
-  readonly #reader: PassReader | null;
+  readonly #reader: FieldReader<Pass> | null;
   readonly #gc: GcWatch | null;
   readonly #streams: StreamTracker | null;
   readonly #resources = new ResourceCounter();
@@ -81,7 +82,7 @@ export class Sampler {
   ) {
     this.#profiler = profiler;
     this.#binding = binding;
-    this.#reader = binding === null ? null : new PassReader(binding);
+    this.#reader = binding === null ? null : new FieldReader(binding.passFields, (into) => binding.read(into));
     this.#malloc = binding === null ? null : new MallocAccount(binding.allocator());
     this.#gc = gc;
     this.#streams = streams;

@@ -1,20 +1,19 @@
 // Speaks Node-API (with profile_exports.cc and weak_refs.cc, and nothing else does): a thin handle per environment over
 // one process-wide core.
 //
-// Numbers cross as one Float64Array whose order is the field table, so a sample costs one copy and no objects. There
-// is no policy and no user-facing text here: TypeScript decides when a pass runs and what its numbers mean, and it
-// validates arguments; a wrong type that gets here anyway is ignored.
+// Numbers cross as Float64Arrays whose order is that of a table, so a sample costs one copy and no objects. There is no
+// policy and no user-facing text here: TypeScript decides when a pass runs and what its numbers mean, and it validates
+// arguments; a wrong type that gets here anyway is ignored.
 //
 // Plain C calls, on purpose: a worker may be terminated inside any of these functions, and from then on every call
 // fails. Here a failed call leaves a null value that further calls refuse in turn, down to the return; a wrapper that
 // turns failures into exceptions aborts the process instead, for a terminating environment lets nothing be thrown.
 //
-// `kExports` is the one place for an export: its row is the function, its TypeScript signature and its doc comment.
-// scripts/binding-types.mjs prints lib/binding/binding.d.ts from it, and a test fails when that file is stale.
+// A row of a table is the one place for an export: the function with its TypeScript signature and doc, or the name of a
+// number. scripts/binding-types.mjs prints lib/binding/binding.d.ts from them, and a test fails when it is stale.
 #include <node_api.h>
 #include <sys/socket.h>
 
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +21,7 @@
 #include "binding/declaration.h"
 #include "binding/isolate_table.h"
 #include "binding/profile_exports.h"
+#include "binding/values.h"
 #include "binding/weak_refs.h"
 #include "ledger/allocator.h"
 #include "ledger/fields.h"
@@ -42,52 +42,6 @@ Environment* Of(napi_env env) {
   void* data = nullptr;
   napi_get_instance_data(env, &data);
   return static_cast<Environment*>(data);
-}
-
-napi_value FirstArgument(napi_env env, napi_callback_info info) {
-  size_t count = 1;
-  napi_value argument = nullptr;
-  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
-  return argument;
-}
-
-napi_valuetype TypeOf(napi_env env, napi_value value) {
-  napi_valuetype type = napi_undefined;
-  if (value != nullptr) napi_typeof(env, value, &type);
-  return type;
-}
-
-napi_value Boolean(napi_env env, bool value) {
-  napi_value result = nullptr;
-  napi_get_boolean(env, value, &result);
-  return result;
-}
-
-napi_value Number(napi_env env, double value) {
-  napi_value result = nullptr;
-  napi_create_double(env, value, &result);
-  return result;
-}
-
-napi_value Text(napi_env env, const std::string& text) {
-  napi_value result = nullptr;
-  napi_create_string_utf8(env, text.data(), text.size(), &result);
-  return result;
-}
-
-struct Doubles {
-  double* data = nullptr;
-  size_t length = 0;
-};
-
-Doubles DoublesOf(napi_env env, napi_value value) {
-  bool is_typed_array = false;
-  if (value == nullptr || napi_is_typedarray(env, value, &is_typed_array) != napi_ok || !is_typed_array) return {};
-  napi_typedarray_type type = napi_uint8_array;
-  size_t length = 0;
-  void* data = nullptr;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return {};
-  return type == napi_float64_array && data != nullptr ? Doubles{static_cast<double*>(data), length} : Doubles{};
 }
 
 // Runs on the JavaScript thread. What the callback throws is an uncaught exception, as from any timer.
@@ -114,13 +68,11 @@ void CloseEnvironmentReader(Environment* self) {
 
 napi_value Open(napi_env env, napi_callback_info info) {
   Environment* self = Of(env);
-  size_t count = 2;
-  napi_value arguments[2] = {};
-  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
-  napi_value callback = arguments[0];
-  uint32_t interval_ms = 0;
-  if (self == nullptr || self->on_pass != nullptr || TypeOf(env, callback) != napi_function) return Boolean(env, false);
-  if (arguments[1] != nullptr) napi_get_value_uint32(env, arguments[1], &interval_ms);
+  napi_value callback = ArgumentAt(env, info, 0);
+  const uint32_t interval_ms = static_cast<uint32_t>(IntegerAt(env, info, 1, 0));
+  napi_valuetype type = napi_undefined;
+  if (callback != nullptr) napi_typeof(env, callback, &type);
+  if (self == nullptr || self->on_pass != nullptr || type != napi_function) return Boolean(env, false);
   napi_threadsafe_function on_pass = nullptr;
   const napi_status created = napi_create_threadsafe_function(env, callback, nullptr, Text(env, "extmem"), 1, 1,
                                                               nullptr, nullptr, nullptr, CallOnPass, &on_pass);
@@ -135,19 +87,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
   return Boolean(env, opened);
 }
 
-std::string StringOf(napi_env env, napi_value value) {
-  size_t length = 0;
-  if (TypeOf(env, value) != napi_string || napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) {
-    return {};
-  }
-  std::string text(length + 1, '\0');  // the call also writes a terminating zero
-  napi_get_value_string_utf8(env, value, text.data(), text.size(), &length);
-  text.resize(length);
-  return text;
-}
-
 napi_value Watch(napi_env env, napi_callback_info info) {
-  napi_value array = FirstArgument(env, info);
+  napi_value array = ArgumentAt(env, info, 0);
   uint32_t length = 0;
   bool is_array = false;
   if (array != nullptr && napi_is_array(env, array, &is_array) == napi_ok && is_array) {
@@ -162,20 +103,15 @@ napi_value Watch(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-uint32_t Uint32Argument(napi_env env, napi_callback_info info, uint32_t otherwise) {
-  uint32_t number = otherwise;
-  napi_value value = FirstArgument(env, info);
-  if (value != nullptr) napi_get_value_uint32(env, value, &number);
-  return number;
+uint32_t PartsOf(napi_env env, napi_callback_info info) { return static_cast<uint32_t>(IntegerAt(env, info, 0, 0)); }
+
+uint32_t SlotOf(napi_env env, napi_callback_info info) {
+  return static_cast<uint32_t>(IntegerAt(env, info, 0, WeakRefs::kNone));
 }
-
-uint32_t PartsOf(napi_env env, napi_callback_info info) { return Uint32Argument(env, info, 0); }
-
-uint32_t SlotOf(napi_env env, napi_callback_info info) { return Uint32Argument(env, info, WeakRefs::kNone); }
 
 napi_value WeakAdd(napi_env env, napi_callback_info info) {
   Environment* self = Of(env);
-  const uint32_t slot = self == nullptr ? WeakRefs::kNone : self->weak_refs.Add(env, FirstArgument(env, info));
+  const uint32_t slot = self == nullptr ? WeakRefs::kNone : self->weak_refs.Add(env, ArgumentAt(env, info, 0));
   return Number(env, slot == WeakRefs::kNone ? -1 : static_cast<double>(slot));
 }
 
@@ -206,7 +142,7 @@ napi_value Run(napi_env env, napi_callback_info info) {
 }
 
 napi_value Read(napi_env env, napi_callback_info info) {
-  const Doubles into = DoublesOf(env, FirstArgument(env, info));
+  const Doubles into = DoublesOf(env, ArgumentAt(env, info, 0));
   if (into.length >= kFieldCount) CopyNumbers(into.data);
   return nullptr;
 }
@@ -254,14 +190,11 @@ uint64_t AddressOfNewObject(napi_env env) {
 
 // send(2) refuses anything but a socket, so a descriptor that the program reused meanwhile takes no harm.
 napi_value SendNow(napi_env env, napi_callback_info info) {
-  size_t count = 2;
-  napi_value arguments[2] = {};
-  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
-  int32_t fd = -1;
+  const int fd = static_cast<int>(IntegerAt(env, info, 0, -1));
+  napi_value buffer = ArgumentAt(env, info, 1);
   void* bytes = nullptr;
   size_t size = 0;
-  if (count < 2 || napi_get_value_int32(env, arguments[0], &fd) != napi_ok) return Number(env, -1);
-  if (napi_get_buffer_info(env, arguments[1], &bytes, &size) != napi_ok) return Number(env, -1);
+  if (buffer == nullptr || napi_get_buffer_info(env, buffer, &bytes, &size) != napi_ok) return Number(env, -1);
   return Number(env, static_cast<double>(send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL)));
 }
 
@@ -270,28 +203,20 @@ napi_value ProbeMachine(napi_env env, napi_callback_info) {
 }
 
 napi_value Publish(napi_env env, napi_callback_info info) {
-  const Doubles from = DoublesOf(env, FirstArgument(env, info));
-  if (from.data == nullptr) return Boolean(env, false);
-  double numbers[kIsolateNumbers];
-  for (size_t i = 0; i < kIsolateNumbers; i++) numbers[i] = i < from.length ? from.data[i] : 0;
-  return Boolean(env, PublishIsolate(Of(env), numbers));
+  const Doubles from = DoublesOf(env, ArgumentAt(env, info, 0));
+  return Boolean(env, from.length >= kIsolateNumbers && PublishIsolate(Of(env), from.data));
 }
 
 napi_value Isolates(napi_env env, napi_callback_info) {
   const size_t rows = CopyIsolates(Of(env), nullptr, 0);
   if (rows == 0) return nullptr;  // undefined: the usual case should cost nothing
-  const size_t length = rows * kIsolateNumbers;
-  void* data = nullptr;
-  napi_value buffer = nullptr;
-  napi_value array = nullptr;
-  if (napi_create_arraybuffer(env, length * sizeof(double), &data, &buffer) != napi_ok) return nullptr;
-  napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array);
   // A worker may have come or gone in between: rows that are gone stay 0, a thread id that no worker has.
-  CopyIsolates(Of(env), static_cast<double*>(data), rows);
-  return array;
+  std::vector<double> numbers(rows * kIsolateNumbers);
+  CopyIsolates(Of(env), numbers.data(), rows);
+  return Numbers(env, numbers.data(), numbers.size());
 }
 
-constexpr ExportRow kExports[] = {
+constexpr FunctionRow kFunctions[] = {
     {"open", Open, "(onPass: () => void, intervalMs: number): boolean",
      "Starts the reader thread, which begins a pass by itself every `intervalMs`, or on request only when that is 0. "
      "`onPass` is called on this thread after each pass and keeps no process alive. False: another environment of this "
@@ -303,8 +228,7 @@ constexpr ExportRow kExports[] = {
     {"plan", Plan, "(parts: number): void",
      "What the next pass that begins by itself runs beside the quick part. Wakes nobody."},
     {"run", Run, "(parts: number): void", "The same on the calling thread. Works without `open()`."},
-    {"read", Read, "(into: Float64Array): void",
-     "Copies the latest numbers, in the order of `passFields`; NaN is unknown."},
+    {"read", Read, "(into: Float64Array): void", "Copies the latest numbers of passes."},
     {"texts", Texts, "(): (string | null)[]", "The watched files, in their order; null: unreadable, or not read yet."},
     {"close", Close, "(): void",
      "Stops and joins the reader, when this environment opened it, and takes back what it published."},
@@ -317,9 +241,9 @@ constexpr ExportRow kExports[] = {
     {"probe", ProbeMachine, "(): number",
      "What works here, a sum of `probes.*`. Reads smaps once, on the calling thread."},
     {"publishIsolate", Publish, "(numbers: Float64Array): boolean",
-     "Publishes up to 8 numbers of this isolate, for `isolates()` of the others. False: the table is full."},
+     "Publishes a row of this isolate, for `isolates()` of the others. False: the table is full."},
     {"isolates", Isolates, "(): Float64Array | undefined",
-     "Rows of 8 numbers, of all other isolates that published; undefined: there are none."},
+     "The rows of all other isolates that published; undefined: there are none."},
     {"weakAdd", WeakAdd, "(object: object): number",
      "Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1."},
     {"weakGet", WeakGet, "(slot: number): object | undefined", "undefined: it was collected."},
@@ -346,11 +270,31 @@ constexpr BitRow kProbes[] = {
     {"mallocInfoFound", kMallocInfoFound, "glibc serves malloc"},
 };
 
-napi_value Bits(napi_env env, const BitRow* rows, size_t count) {
+constexpr BitTable kBits[] = {{"parts", kParts}, {"probes", kProbes}};
+
+#define EXTMEM_PASS_NAME(name, part, doc) EXTMEM_NAME_ROW(name, doc)
+constexpr NameRow kPassRows[] = {EXTMEM_FIELDS(EXTMEM_PASS_NAME)};
+#undef EXTMEM_PASS_NAME
+constexpr NameRow kIsolateRows[] = {EXTMEM_ISOLATE_NUMBERS(EXTMEM_NAME_ROW)};
+constexpr NumberTable kNumbers[] = {
+    {"PassNumbers", "passFields", "What passes found, read by `read()`; NaN is unknown", kPassRows},
+    {"IsolateNumbers", "isolateFields", "What an isolate publishes of itself; NaN is unknown", kIsolateRows},
+};
+
+napi_value Bits(napi_env env, Rows<BitRow> rows) {
   napi_value object = nullptr;
   napi_create_object(env, &object);
-  for (size_t i = 0; i < count; i++) napi_set_named_property(env, object, rows[i].name, Number(env, rows[i].bit));
+  for (const BitRow& row : rows) napi_set_named_property(env, object, row.name, Number(env, row.bit));
   return object;
+}
+
+napi_value Names(napi_env env, Rows<NameRow> rows) {
+  napi_value names = nullptr;
+  napi_create_array_with_length(env, rows.size(), &names);
+  for (size_t i = 0; i < rows.size(); i++) {
+    napi_set_element(env, names, static_cast<uint32_t>(i), Text(env, rows[i].name));
+  }
+  return names;
 }
 
 // Runs when the environment ends, whichever way: a worker that is terminated, process.exit, the end of the program.
@@ -372,23 +316,21 @@ napi_value Init(napi_env env, napi_value exports) {
   }
   DetectAllocator();
 
-  const Rows<ExportRow> own = {kExports, std::size(kExports)};
-  for (const Rows<ExportRow>& rows : {own, ProfileExports()}) {
-    for (const ExportRow& row : rows) {
+  const Exports parts[] = {{kFunctions, kBits, kNumbers, {}}, ProfileExports()};
+  for (const Exports& part : parts) {
+    for (const FunctionRow& row : part.functions) {
       napi_value function = nullptr;
       napi_create_function(env, row.name, NAPI_AUTO_LENGTH, row.call, nullptr, &function);
       napi_set_named_property(env, exports, row.name, function);
     }
+    for (const BitTable& table : part.bits) {
+      napi_set_named_property(env, exports, table.property, Bits(env, table.rows));
+    }
+    for (const NumberTable& table : part.numbers) {
+      napi_set_named_property(env, exports, table.property, Names(env, table.rows));
+    }
   }
-  napi_value fields = nullptr;
-  napi_create_array_with_length(env, kFieldCount, &fields);
-  for (uint32_t i = 0; i < kFieldCount; i++) napi_set_element(env, fields, i, Text(env, kFieldTable[i].name));
-  napi_set_named_property(env, exports, "passFields", fields);
-  napi_set_named_property(env, exports, "parts", Bits(env, kParts, std::size(kParts)));
-  napi_set_named_property(env, exports, "probes", Bits(env, kProbes, std::size(kProbes)));
-  const std::string declaration =
-      Declaration(own, ProfileExports(), {kParts, std::size(kParts)}, {kProbes, std::size(kProbes)});
-  napi_set_named_property(env, exports, "declaration", Text(env, declaration));
+  napi_set_named_property(env, exports, "declaration", Text(env, Declaration(parts)));
   return exports;
 }
 

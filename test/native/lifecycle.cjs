@@ -45,7 +45,7 @@ function passes(binding, count, parts = everything) {
 const inWorker = {
   /** Uses everything, then ends by itself. */
   use(binding) {
-    binding.publishIsolate(new Float64Array(8).fill(1));
+    binding.publishIsolate(new Float64Array(binding.isolateFields.length).fill(1));
     binding.run(everything);
     assertSums(binding);
     binding.isolates();
@@ -62,7 +62,7 @@ const inWorker = {
   share(binding) {
     const opened = binding.open(() => {}, 0);
     binding.request(everything);
-    binding.publishIsolate(new Float64Array(8).fill(7));
+    binding.publishIsolate(new Float64Array(binding.isolateFields.length).fill(7));
     parentPort.postMessage(opened);
     setInterval(() => binding.request(everything), 1);
   },
@@ -115,7 +115,7 @@ const cases = {
       const worker = startWorker('share', addon);
       if (await message(worker)) throw new Error('a second environment got the reader');
       const rows = binding.isolates();
-      if (rows.length !== 8 || rows[0] !== 7) throw new Error(`isolates() returned ${rows}`);
+      if (rows.length !== binding.isolateFields.length || rows[0] !== 7) throw new Error(`isolates() returned ${rows}`);
       await worker.terminate();
       if (binding.isolates() !== undefined) throw new Error('a row outlived its isolate');
     }
