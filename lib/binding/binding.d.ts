@@ -244,8 +244,6 @@ export interface Binding {
   readonly declaration: string;
   /** Names of the numbers in a row of PassNumbers, in their order. */
   readonly passFields: readonly (keyof PassNumbers)[];
-  /** Names of the numbers in a row of IsolateNumbers, in their order. */
-  readonly isolateFields: readonly (keyof IsolateNumbers)[];
   readonly parts: {
     /** statm, threads, watched texts. */
     readonly quick: 1;
@@ -294,14 +292,14 @@ export interface Binding {
   texts(): (string | null)[];
   /** Stops and joins the reader, when this environment opened it, and takes back what it published. */
   close(): void;
-  /** External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`. */
-  declaredBytes(): number;
-  /** send(2) to a socket without waiting: how many bytes it took, or -1. */
-  sendNow(fd: number, bytes: Buffer): number;
   /** Which C allocator serves this process. */
   allocator(): 'glibc' | 'jemalloc' | 'tcmalloc' | 'mimalloc' | 'unknown';
   /** What works here, a sum of `probes.*`. Reads smaps once, on the calling thread. */
   probe(): number;
+  /** Names of the numbers in a row of IsolateNumbers, in their order. */
+  readonly isolateFields: readonly (keyof IsolateNumbers)[];
+  /** External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`. */
+  declaredBytes(): number;
   /** Publishes a row of this isolate, for `isolates()` of the others. False: the table is full. */
   publishIsolate(numbers: Float64Array): boolean;
   /** The rows of all other isolates that published; undefined: there are none. */
@@ -312,6 +310,8 @@ export interface Binding {
   weakGet(slot: number): object | undefined;
   /** Gives a slot of `weakAdd` back. */
   weakRemove(slot: number): void;
+  /** send(2) to a socket without waiting: how many bytes it took, or -1. */
+  sendNow(fd: number, bytes: Buffer): number;
   /** Names of the numbers in a row of ProfileNumbers, in their order. */
   readonly profileFields: readonly (keyof ProfileNumbers)[];
   /** Names of the numbers in a row of StackNumbers, in their order. */
