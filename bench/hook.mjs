@@ -22,7 +22,7 @@ binding.profileLevel(2);
 
 function withHooks(run) {
   const status = binding.profileStart(meanBytes, 0, 64, 1);
-  if (status !== 0) throw new Error(`Expected the allocator to be intercepted, received status ${status}`);
+  if (status !== 'installed') throw new Error(`Expected the allocator to be intercepted, received ${status}`);
   try {
     return run();
   } finally {

@@ -29,9 +29,11 @@ const wishedBytes = 512 * 1024;
 function serve() {
   const require = createRequire(import.meta.url);
   const binding = require('../build/Release/extmem.node');
+  const { FieldReader } = require('../dist/binding/fields.js');
   const { defaultMaxSamplesPerSecond } = require('../dist/profile/profiler.js');
   binding.profileRegister();
   binding.profileLevel(2);
+  const counters = new FieldReader(binding.profileFields, (into) => binding.profileCounters(into));
   let on = false;
   let startedUs = 0;
   let sampleBytes = wishedBytes;
@@ -43,12 +45,12 @@ function serve() {
     turn(wanted) {
       if (wanted && !on) {
         const status = binding.profileStart(sampleBytes, defaultMaxSamplesPerSecond, 64, 0);
-        if (status !== 0) throw new Error(`Expected the allocator to be intercepted, received status ${status}`);
+        if (status !== 'installed') throw new Error(`Expected the allocator to be intercepted, received ${status}`);
       } else if (!wanted && on) binding.profileStop();
       on = wanted;
     },
     rest() {
-      [sampleBytes] = binding.profileCounters();
+      sampleBytes = counters.read().meanBytes;
       return sampleBytes;
     },
     begin() {

@@ -6,7 +6,8 @@
  * themselves run on the addon's thread, or on the caller's when it asks for a sample synchronously.
  */
 import type { Binding } from './binding/binding.js';
-import { known, monotonicMs, type Pass, PassReader } from './binding/pass.js';
+import { FieldReader, known } from './binding/fields.js';
+import { monotonicMs, type Pass } from './binding/pass.js';
 import { composeCounts, countWithoutAddon } from './process/descriptors.js';
 import type { GcWatch } from './process/gc.js';
 import { readExternal, readHeap, readOutside } from './process/heap.js';
@@ -50,7 +51,7 @@ export interface SessionSources {
 
 export class Sampler {
   readonly #binding: Binding | null;
-  readonly #reader: PassReader | null;
+  readonly #reader: FieldReader<Pass> | null;
   readonly #session: SessionSources | null;
   readonly #resources = new ResourceCounter();
   readonly #limitSource: LimitSource;
@@ -67,7 +68,7 @@ export class Sampler {
   constructor(binding: Binding | null, memoryLimitBytes: number | null, session: SessionSources | null) {
     this.#session = session;
     this.#binding = binding;
-    this.#reader = binding === null ? null : new PassReader(binding);
+    this.#reader = binding === null ? null : new FieldReader(binding.passFields, (into) => binding.read(into));
     this.#malloc = binding === null ? null : new MallocAccount(binding.allocator());
     this.#limitSource = findLimit(readText);
     this.#limitOverrideBytes = memoryLimitBytes;

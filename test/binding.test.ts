@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { Binding, PassField } from '../lib/binding/binding.js';
+import type { Binding, PassNumbers } from '../lib/binding/binding.js';
+import { FieldReader, rowsOf } from '../lib/binding/fields.js';
 import { nodes, root, run } from './plain.js';
 
 const addon = join(root, 'build', 'Release', 'extmem.node');
@@ -12,18 +13,25 @@ function load(): Binding {
   return require(addon) as Binding;
 }
 
-function pass(binding: Binding, parts: number): Record<PassField, number> {
-  const into = new Float64Array(binding.passFields.length);
+function pass(binding: Binding, parts: number): PassNumbers {
   binding.run(parts);
-  binding.read(into);
-  return Object.fromEntries(binding.passFields.map((name, i) => [name, into[i]])) as Record<PassField, number>;
+  return new FieldReader(binding.passFields, (into) => binding.read(into)).read();
 }
 
 t.test('the declaration is what the addon says it is', (t) => {
   const written = readFileSync(join(root, 'lib', 'binding', 'binding.d.ts'), 'utf8');
   t.equal(written, load().declaration, 'lib/binding/binding.d.ts is stale: run node scripts/binding-types.mjs');
-  const declared = [...written.matchAll(/^ {2}readonly (\w+): number;$/gm)].map(([, name]) => name);
-  t.same(declared, load().passFields);
+  const { passFields, isolateFields, profileFields, stackFields } = load();
+  for (const [type, fields] of Object.entries({
+    PassNumbers: passFields,
+    IsolateNumbers: isolateFields,
+    ProfileNumbers: profileFields,
+    StackNumbers: stackFields,
+  })) {
+    const [body] = written.split(`export interface ${type} {\n`)[1]?.split('\n}') ?? [];
+    const declared = [...(body ?? '').matchAll(/^ {2}readonly (\w+): number;$/gm)].map(([, name]) => name);
+    t.same(declared, fields, type);
+  }
   t.end();
 });
 
@@ -56,6 +64,27 @@ t.test('a part fills its fields and no others', (t) => {
   const malloc = pass(binding, binding.parts.allocator | binding.parts.reclaimable);
   t.ok(malloc.mallocInUseBytes <= malloc.mallocSystemBytes);
   t.ok(malloc.mallocReclaimableBytes < malloc.mallocSystemBytes);
+  t.end();
+});
+
+t.test('every counter of the profiler is filled, before the first start too', (t) => {
+  const binding = load();
+  const counters = new FieldReader(binding.profileFields, (into) => binding.profileCounters(into)).read();
+  for (const name of binding.profileFields) t.ok(Number.isFinite(counters[name]), name);
+  t.equal(binding.profileTotals().length, 0);
+  t.end();
+});
+
+t.test('rows keep their names', (t) => {
+  const rows = rowsOf<{ a: number; b: number }>(['a', 'b'], Float64Array.of(1, 2, 3, 4, 5));
+  t.same(
+    Array.from(rows, ({ a, b }) => [a, b]),
+    [
+      [1, 2],
+      [3, 4],
+    ],
+    'what is left over is no row',
+  );
   t.end();
 });
 

@@ -121,7 +121,7 @@ for (const node of nodes) {
     });
 
     t.test('starts and stops a thousand times while threads allocate', async (t) => {
-      t.same(await result(node.path, 'startStop'), { statuses: [0], works: true });
+      t.same(await result(node.path, 'startStop'), { statuses: ['installed'], works: true });
     });
 
     t.test('a second copy of the addon is refused and told who is first', async (t) => {
@@ -138,7 +138,7 @@ for (const node of nodes) {
     });
 
     t.test('a worker that owns the profiler is killed', async (t) => {
-      t.same(await result(node.path, 'ownerKilled'), { during: 7, after: 0 });
+      t.same(await result(node.path, 'ownerKilled'), { during: 'running', after: 'installed' });
     });
 
     t.test('out of memory ends the process as ever', async (t) => {

@@ -1,6 +1,6 @@
-// Generated from the tables in native/binding and native/ledger/fields.h by scripts/binding-types.mjs. Do not edit.
+// Generated from the tables of native/ (native/binding/declaration.h says which) by scripts/binding-types.mjs. Do not edit.
 
-/** Names of the numbers that `read()` copies, by what they mean; NaN is unknown. */
+/** What passes found, read by `read()`; NaN is unknown. */
 export interface PassNumbers {
   /** when the quick part ran, CLOCK_MONOTONIC, the clock of process.hrtime(). */
   readonly quickAtMs: number;
@@ -102,14 +102,148 @@ export interface PassNumbers {
   readonly ownBytes: number;
 }
 
-export type PassField = keyof PassNumbers;
+/** What an isolate publishes of itself; NaN is unknown. */
+export interface IsolateNumbers {
+  /** of node:worker_threads; 0 is the main thread. */
+  readonly threadId: number;
+  /** when the row was filled, CLOCK_MONOTONIC, the clock of process.hrtime(). */
+  readonly atMs: number;
+  /** used_heap_size of V8. */
+  readonly heapUsedBytes: number;
+  /** total_heap_size of V8. */
+  readonly heapTotalBytes: number;
+  /** external memory by V8's own account. */
+  readonly externalBytes: number;
+  /** of ArrayBuffers, by Node's account; NaN is unknown. */
+  readonly arrayBuffersBytes: number;
+  /** external memory declared by anybody, see `declaredBytes()`. */
+  readonly declaredBytes: number;
+}
+
+/** The counters of the profiler, read by `profileCounters()`. */
+export interface ProfileNumbers {
+  /** mean bytes between samples now: the limit of samples per second may have raised it. */
+  readonly meanBytes: number;
+  /** how often that limit raised it. */
+  readonly rateRaises: number;
+  /** allocations that were sampled. */
+  readonly samples: number;
+  /** of which are alive and in the table. */
+  readonly tracked: number;
+  /** of which the table had no room for: counted as freed at once. */
+  readonly refused: number;
+  /** of which proved, by an address used again, that their free was not seen. */
+  readonly overwritten: number;
+  /** what the samples stand for. */
+  readonly allocatedBytes: number;
+  /** what those of them stand for that were freed. */
+  readonly freedBytes: number;
+  /** allocations that the samples stand for. */
+  readonly allocatedCount: number;
+  /** likewise of those that were freed. */
+  readonly freedCount: number;
+  /** variance of allocatedBytes - freedBytes, in bytes squared. */
+  readonly liveVariance: number;
+  /** distinct stacks. */
+  readonly stacks: number;
+  /** stacks that the table had no room for. */
+  readonly stacksRefused: number;
+  /** frames and names that their tables had no room for. */
+  readonly framesRefused: number;
+  /** JavaScript frames decoded because the cache did not know them. */
+  readonly framesDecoded: number;
+  /** frames of V8 that could not be decoded. */
+  readonly framesUnreadable: number;
+  /** samples on a stack whose bounds are unknown: caller only. */
+  readonly unwalked: number;
+  /** walks that ended before the start of the thread. */
+  readonly broken: number;
+  /** of which went on at the newest JavaScript below. */
+  readonly repaired: number;
+  /** memory of the profiler's tables. */
+  readonly ownBytes: number;
+  /** executable and libraries looked at. */
+  readonly objects: number;
+  /** of which have at least one slot rewritten. */
+  readonly patchedObjects: number;
+  /** slots of import tables rewritten now. */
+  readonly slots: number;
+  /** slots that the system refused to make writable. */
+  readonly refusedSlots: number;
+  /** slots left alone because they hold somebody else's function. */
+  readonly foreignSlots: number;
+  /** objects whose import table makes no sense. */
+  readonly unreadableObjects: number;
+  /** slots left alone because there was no room to remember their value. */
+  readonly droppedSlots: number;
+  /** mapped by addons and libraries, and committed to WebAssembly memories; exact. */
+  readonly mappedBytes: number;
+  /** ranges of these. */
+  readonly mappings: number;
+  /** ranges that the table had no room for. */
+  readonly mappingsRefused: number;
+}
+
+/** A row of `profileTotals()`. */
+export interface StackNumbers {
+  /** number of the stack, for `profileStack`. */
+  readonly stack: number;
+  /** what the samples of this stack stand for. */
+  readonly allocatedBytes: number;
+  /** allocations that they stand for. */
+  readonly allocatedCount: number;
+  /** what those of them stand for that were freed. */
+  readonly freedBytes: number;
+  /** likewise of allocations. */
+  readonly freedCount: number;
+  /** variance of allocatedBytes - freedBytes, in bytes squared. */
+  readonly variance: number;
+  /** samples drawn at this stack, and mappings made there. */
+  readonly samples: number;
+  /** samples that are alive. */
+  readonly liveSamples: number;
+  /** CLOCK_MONOTONIC at the oldest live sample; NaN: none lives. */
+  readonly oldestSecond: number;
+}
+
+/** How `profileStart` ended. */
+export type HookStatus =
+  /** the slots are rewritten. */
+  | 'installed'
+  /** not this C library or this platform. */
+  | 'unsupported'
+  /** two ways to find the real malloc disagree. */
+  | 'originalsDiffer'
+  /** the real malloc is chosen by a resolver function. */
+  | 'indirect'
+  /** the executable's slots hold functions of somebody else, see `profileForeign`. */
+  | 'foreign'
+  /** the system refuses to make the slots writable. */
+  | 'protected'
+  /** the system has no memory for the tables. */
+  | 'noMemory'
+  /** it runs already, for another environment of this process. */
+  | 'running';
+
+/** What a frame of a stack is. */
+export type FrameKind =
+  /** native code, known by its return address. */
+  | 'native'
+  /** a builtin function of V8, by its return address in the executable. */
+  | 'builtin'
+  /** decoded: name, script, line and column. */
+  | 'javascript'
+  /** a frame of V8 that could not be decoded. */
+  | 'unreadable'
+  /** no function: what follows made a mapping, not an allocation. */
+  | 'mapping';
 
 /** The native addon. */
 export interface Binding {
-  /** Names in the order of the Float64Array that `read()` fills. */
-  readonly passFields: readonly PassField[];
   /** The text of this file. */
   readonly declaration: string;
+  /** Names of the numbers in a row of PassNumbers, in their order. */
+  readonly passFields: readonly (keyof PassNumbers)[];
   readonly parts: {
     /** statm, threads, watched texts. */
     readonly quick: 1;
@@ -152,23 +286,23 @@ export interface Binding {
   plan(parts: number): void;
   /** The same on the calling thread. Works without `open()`. */
   run(parts: number): void;
-  /** Copies the latest numbers, in the order of `passFields`; NaN is unknown. */
+  /** Copies the latest numbers of passes. */
   read(into: Float64Array): void;
   /** The watched files, in their order; null: unreadable, or not read yet. */
   texts(): (string | null)[];
   /** Stops and joins the reader, when this environment opened it, and takes back what it published. */
   close(): void;
-  /** External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`. */
-  declaredBytes(): number;
-  /** send(2) to a socket without waiting: how many bytes it took, or -1. */
-  sendNow(fd: number, bytes: Buffer): number;
   /** Which C allocator serves this process. */
   allocator(): 'glibc' | 'jemalloc' | 'tcmalloc' | 'mimalloc' | 'unknown';
   /** What works here, a sum of `probes.*`. Reads smaps once, on the calling thread. */
   probe(): number;
-  /** Publishes up to 8 numbers of this isolate, for `isolates()` of the others. False: the table is full. */
+  /** Names of the numbers in a row of IsolateNumbers, in their order. */
+  readonly isolateFields: readonly (keyof IsolateNumbers)[];
+  /** External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`. */
+  declaredBytes(): number;
+  /** Publishes a row of this isolate, for `isolates()` of the others. False: the table is full. */
   publishIsolate(numbers: Float64Array): boolean;
-  /** Rows of 8 numbers, of all other isolates that published; undefined: there are none. */
+  /** The rows of all other isolates that published; undefined: there are none. */
   isolates(): Float64Array | undefined;
   /** Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1. */
   weakAdd(object: object): number;
@@ -176,8 +310,14 @@ export interface Binding {
   weakGet(slot: number): object | undefined;
   /** Gives a slot of `weakAdd` back. */
   weakRemove(slot: number): void;
-  /** Intercepts the allocator and samples. 0: installed; else why not, see lib/profile.ts. `seed` 0 is random. */
-  profileStart(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): number;
+  /** send(2) to a socket without waiting: how many bytes it took, or -1. */
+  sendNow(fd: number, bytes: Buffer): number;
+  /** Names of the numbers in a row of ProfileNumbers, in their order. */
+  readonly profileFields: readonly (keyof ProfileNumbers)[];
+  /** Names of the numbers in a row of StackNumbers, in their order. */
+  readonly stackFields: readonly (keyof StackNumbers)[];
+  /** Intercepts the allocator and samples. `seed` 0 is random. */
+  profileStart(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): HookStatus;
   /** Restores what was intercepted and forgets the live samples. */
   profileStop(): void;
   /** Mean bytes between samples, from now on; 0 pauses. */
@@ -192,14 +332,14 @@ export interface Binding {
   profileLevel(level: 0 | 1 | 2): void;
   /** The stack of this call, as a sample would show it; 0: table full. */
   profileCapture(): number;
-  /** In the order of `counterNames` in lib/profile.ts. */
-  profileCounters(): Float64Array;
-  /** Rows of 9 per stack: id, allocated bytes and count, freed bytes and count, variance of the live bytes, samples, live samples, monotonic second of the oldest live one or -1. */
+  /** Copies the counters. */
+  profileCounters(into: Float64Array): void;
+  /** One row for each stack that has samples. */
   profileTotals(): Float64Array;
   /** Frame ids of a stack, innermost first. */
   profileStack(stack: number): Float64Array;
-  /** kind 0 native, 1 builtin of V8, 2 JavaScript, 3 unreadable, 4 marks a mapping. */
-  profileFrame(frame: number): { kind: number; pc: number; generation: number; name: string; script: string; line: number; column: number } | null;
+  /** What a frame id stands for; null: no frame has it. What does not apply is 0 or empty. */
+  profileFrame(frame: number): { kind: FrameKind; pc: number; generation: number; name: string; script: string; line: number; column: number } | null;
   /** Names pairs of pc and generation, off this thread. */
   profileSymbols(pairs: Float64Array): Promise<[module: string, name: string, offset: number][]>;
   /** The module that intercepted the allocator before us. */

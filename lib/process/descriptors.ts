@@ -1,6 +1,7 @@
 /** Open file descriptors: how many of which kind, with the threads beside them, and what one of them refers to. */
 import { readdirSync, readlinkSync } from 'node:fs';
-import { known, type Pass } from '../binding/pass.js';
+import { known } from '../binding/fields.js';
+import type { Pass } from '../binding/pass.js';
 import type { ProcessNumbers } from '../sample.js';
 
 const deleted = ' (deleted)';

@@ -4,29 +4,26 @@
  */
 import { getHeapStatistics } from 'node:v8';
 import { threadId } from 'node:worker_threads';
-import type { Binding } from '../binding/binding.js';
-import { known, monotonicMs } from '../binding/pass.js';
+import type { Binding, IsolateNumbers } from '../binding/binding.js';
+import { known, rowsOf } from '../binding/fields.js';
+import { monotonicMs } from '../binding/pass.js';
 import type { Isolate } from '../sample.js';
 import { readOutside } from './heap.js';
-
-/** Numbers in a row of the addon's table. */
-const rowLength = 8;
 
 /** Tells the process about this isolate. Cheap: no lock is held while V8 is asked. */
 export function publishIsolate(binding: Binding): void {
   const heap = getHeapStatistics();
   const { externalBytes, arrayBuffersBytes } = readOutside();
-  const row = new Float64Array(rowLength);
-  row.set([
+  const numbers: IsolateNumbers = {
     threadId,
-    monotonicMs(),
-    heap.used_heap_size,
-    heap.total_heap_size,
+    atMs: monotonicMs(),
+    heapUsedBytes: heap.used_heap_size,
+    heapTotalBytes: heap.total_heap_size,
     externalBytes,
-    arrayBuffersBytes ?? Number.NaN,
-    binding.declaredBytes(),
-  ]);
-  binding.publishIsolate(row);
+    arrayBuffersBytes: arrayBuffersBytes ?? Number.NaN,
+    declaredBytes: binding.declaredBytes(),
+  };
+  binding.publishIsolate(Float64Array.from(binding.isolateFields, (name) => numbers[name]));
 }
 
 /** All other isolates that published, in no particular order. */
@@ -34,16 +31,15 @@ export function readIsolates(binding: Binding, nowMs: number): Isolate[] {
   const table = binding.isolates();
   const isolates: Isolate[] = [];
   if (table === undefined) return isolates;
-  for (let start = 0; start + rowLength <= table.length; start += rowLength) {
-    const at = (column: number) => table[start + column] ?? Number.NaN;
+  for (const numbers of rowsOf<IsolateNumbers>(binding.isolateFields, table)) {
     isolates.push({
-      threadId: at(0),
-      ageMs: Math.max(0, Math.round(nowMs - at(1))),
-      heapUsedBytes: at(2),
-      heapTotalBytes: at(3),
-      externalBytes: at(4),
-      arrayBuffersBytes: known(at(5)),
-      declaredBytes: known(at(6)),
+      threadId: numbers.threadId,
+      ageMs: Math.max(0, Math.round(nowMs - numbers.atMs)),
+      heapUsedBytes: numbers.heapUsedBytes,
+      heapTotalBytes: numbers.heapTotalBytes,
+      externalBytes: numbers.externalBytes,
+      arrayBuffersBytes: known(numbers.arrayBuffersBytes),
+      declaredBytes: known(numbers.declaredBytes),
     });
   }
   return isolates;

@@ -1,5 +1,6 @@
 /** The ledger of one pass: every resident byte on exactly one leaf. */
-import { known, type Pass } from '../binding/pass.js';
+import { known } from '../binding/fields.js';
+import type { Pass } from '../binding/pass.js';
 import type { LeafBytes, Ledger } from '../sample.js';
 
 /** @returns `null` before the first pass and where /proc/self/smaps cannot be read. */

@@ -4,7 +4,8 @@
  * `retained` and `untouched` are differences between the ledger and the counters, so they are taken only when both
  * were read in the same pass, and kept until the next such pass.
  */
-import { known, type Pass } from '../binding/pass.js';
+import { known } from '../binding/fields.js';
+import type { Pass } from '../binding/pass.js';
 import type { External, Isolate, Malloc, V8Heap } from '../sample.js';
 
 /** Both sources belong together when they were read within this time of each other. */

@@ -2,51 +2,13 @@
  * The native profiler, from JavaScript: starts it when that is safe, says why when it is not, and turns its tables
  * into numbers for the sample and into profiles. One per process: hooks belong to the process, not to an isolate.
  */
-import type { Binding } from '../binding/binding.js';
+import type { Binding, HookStatus, ProfileNumbers } from '../binding/binding.js';
+import { FieldReader } from '../binding/fields.js';
 import type { NativeNumbers } from '../sample.js';
 import { placeKey, type Site } from '../site.js';
 import { type ProfileTime, toCollapsed, toPprof } from './pprof.js';
 import { type StackLevel, testStacks, testThread } from './selftest.js';
 import { groupSites, interval95, type NativeSite, readTotals, type SiteInput, StackReader } from './sites.js';
-
-/** What `profileCounters()` holds, in its order. */
-const counterNames = [
-  'meanBytes',
-  'rateRaises',
-  'samples',
-  'tracked',
-  'refused',
-  'overwritten',
-  'allocatedBytes',
-  'freedBytes',
-  'allocatedCount',
-  'freedCount',
-  'liveVariance',
-  'stacks',
-  'stacksRefused',
-  'framesRefused',
-  'framesDecoded',
-  'framesUnreadable',
-  'unwalked',
-  'broken',
-  'repaired',
-  'ownBytes',
-  'objects',
-  'patchedObjects',
-  'slots',
-  'refusedSlots',
-  'foreignSlots',
-  'unreadableObjects',
-  'droppedSlots',
-  'mappedBytes',
-  'mappings',
-  'mappingsRefused',
-] as const;
-
-export type ProfileCounters = Readonly<Record<(typeof counterNames)[number], number>>;
-
-/** Where each counter stands. */
-const at = Object.fromEntries(counterNames.map((name, i) => [name, i])) as ProfileCounters;
 
 export interface ProfilerOptions {
   readonly sampleBytes: number;
@@ -63,22 +25,23 @@ export const defaultMaxSamplesPerSecond = 500;
 /** A growing site gets among the largest within a few minutes. */
 const sitesOnSample = 20;
 
-/** What each status of `profileStart` means to a reader of the start line. */
-const refusals: Readonly<Record<number, string>> = {
-  1: 'the C library is not glibc, or the addon was built without -z nodelete: the allocator is not intercepted',
-  2: 'two ways to find the real malloc disagree: the allocator is not intercepted',
-  3: 'malloc is chosen at run time by a resolver: the allocator is not intercepted',
-  5: 'the system refuses to make import tables writable (seccomp, SELinux): the allocator is not intercepted',
-  6: 'no memory for the tables of the profiler',
-  7: 'another thread of this process runs the profiler already',
+type Refusal = Exclude<HookStatus, 'installed'>;
+
+/** What each refusal of `profileStart` means to a reader of the start line. */
+const refusals: Readonly<Record<Exclude<Refusal, 'foreign'>, string>> = {
+  unsupported:
+    'the C library is not glibc, or the addon was built without -z nodelete: the allocator is not intercepted',
+  originalsDiffer: 'two ways to find the real malloc disagree: the allocator is not intercepted',
+  indirect: 'malloc is chosen at run time by a resolver: the allocator is not intercepted',
+  protected: 'the system refuses to make import tables writable (seccomp, SELinux): the allocator is not intercepted',
+  noMemory: 'no memory for the tables of the profiler',
+  running: 'another thread of this process runs the profiler already',
 };
 
-function refusal(binding: Binding, status: number): string {
-  if (status === 4) {
-    const module = binding.profileForeign();
-    return `the allocator is already intercepted by ${module ?? 'generated code'}: two cannot share it`;
-  }
-  return refusals[status] ?? `the allocator is not intercepted (status ${status})`;
+function refusal(binding: Binding, status: Refusal): string {
+  if (status !== 'foreign') return refusals[status];
+  const module = binding.profileForeign();
+  return `the allocator is already intercepted by ${module ?? 'generated code'}: two cannot share it`;
 }
 
 /** What is live now, by stack. */
@@ -115,6 +78,7 @@ export class NativeProfiler {
   readonly unavailable: string | null;
   readonly stacks: StackLevel | null;
   readonly #binding: Binding | null;
+  readonly #counters: FieldReader<ProfileNumbers> | null;
   readonly #reader: StackReader | null;
   readonly #startedMs = Date.now();
   #previous: ReadonlyMap<string, number> | undefined;
@@ -126,6 +90,7 @@ export class NativeProfiler {
   /** Never throws: a profiler that cannot start is one that says why. */
   constructor(binding: Binding | null, options: ProfilerOptions) {
     this.#binding = null;
+    this.#counters = null;
     this.#reader = null;
     this.stacks = null;
     if (binding === null || options.sampleBytes === 0) {
@@ -135,12 +100,13 @@ export class NativeProfiler {
     this.stacks = testStacks(binding);
     const limit = options.maxSamplesPerSecond ?? defaultMaxSamplesPerSecond;
     const status = binding.profileStart(options.sampleBytes, limit, options.stackDepth, options.seed ?? 0);
-    if (status !== 0) {
+    if (status !== 'installed') {
       this.unavailable = refusal(binding, status);
       return;
     }
     this.unavailable = null;
     this.#binding = binding;
+    this.#counters = new FieldReader(binding.profileFields, (into) => binding.profileCounters(into));
     this.#reader = new StackReader(binding);
     this.#restoreDlopen = followDlopen(binding);
   }
@@ -152,27 +118,26 @@ export class NativeProfiler {
 
   /** Cheap, once a tick: follows loaded libraries and reads the counters. `null` when nothing is sampled. */
   numbers(): NativeNumbers | null {
-    if (this.#binding === null) return null;
+    if (this.#binding === null || this.#counters === null) return null;
     this.#binding.profileRescan();
-    const counters = this.#binding.profileCounters();
-    const read = (index: number) => counters[index] ?? 0;
-    const liveBytes = Math.max(0, read(at.allocatedBytes) - read(at.freedBytes));
-    const [low, high] = interval95(liveBytes, read(at.liveVariance));
-    this.#ownBytes = read(at.ownBytes);
+    const counters = this.#counters.read();
+    const liveBytes = Math.max(0, counters.allocatedBytes - counters.freedBytes);
+    const [low, high] = interval95(liveBytes, counters.liveVariance);
+    this.#ownBytes = counters.ownBytes;
     return {
       liveBytes,
       liveBytesError: Math.round((high - low) / 2),
-      liveCount: Math.max(0, Math.round(read(at.allocatedCount) - read(at.freedCount))),
-      allocatedBytes: read(at.allocatedBytes),
-      freedBytes: read(at.freedBytes),
-      mappedBytes: read(at.mappedBytes),
-      sampleBytes: read(at.meanBytes),
-      samples: read(at.samples),
-      tracked: read(at.tracked),
-      dropped: read(at.refused) + read(at.mappingsRefused),
-      stacksDropped: read(at.stacksRefused) + read(at.framesRefused),
-      missedFrees: read(at.overwritten),
-      coverage: { objects: read(at.objects), patched: read(at.patchedObjects), slots: read(at.slots) },
+      liveCount: Math.max(0, Math.round(counters.allocatedCount - counters.freedCount)),
+      allocatedBytes: counters.allocatedBytes,
+      freedBytes: counters.freedBytes,
+      mappedBytes: counters.mappedBytes,
+      sampleBytes: counters.meanBytes,
+      samples: counters.samples,
+      tracked: counters.tracked,
+      dropped: counters.refused + counters.mappingsRefused,
+      stacksDropped: counters.stacksRefused + counters.framesRefused,
+      missedFrees: counters.overwritten,
+      coverage: { objects: counters.objects, patched: counters.patchedObjects, slots: counters.slots },
     };
   }
 
@@ -205,11 +170,6 @@ export class NativeProfiler {
       });
   }
 
-  counters(): ProfileCounters {
-    const numbers = this.#binding?.profileCounters() ?? new Float64Array(counterNames.length);
-    return Object.fromEntries(counterNames.map((name, i) => [name, numbers[i] ?? 0])) as ProfileCounters;
-  }
-
   /** Mean bytes between samples, from now on. What was sampled before keeps its own rate. */
   setSampleBytes(bytes: number): void {
     this.#binding?.profileRate(bytes);
@@ -217,14 +177,18 @@ export class NativeProfiler {
 
   /** What is live now. Growth counts from the previous call. Symbols are read off this thread. */
   async profile(): Promise<NativeProfile> {
-    const time = { startedMs: this.#startedMs, takenMs: Date.now(), sampleBytes: this.counters().meanBytes };
+    const time = {
+      startedMs: this.#startedMs,
+      takenMs: Date.now(),
+      sampleBytes: this.#counters?.read().meanBytes ?? 0,
+    };
     const { stacks, sites } = await this.#collect(this.#previous);
     this.#previous = new Map(sites.map((site) => [placeKey(site), site.liveBytes]));
     return new NativeProfile(stacks, sites, time);
   }
 
   async #collect(previous?: ReadonlyMap<string, number>): Promise<{ stacks: SiteInput[]; sites: NativeSite[] }> {
-    const totals = this.#binding === null ? [] : readTotals(this.#binding.profileTotals());
+    const totals = this.#binding === null ? [] : readTotals(this.#binding);
     const nowSecond = process.hrtime()[0];
     const reader = this.#reader;
     await reader?.resolve(totals.map(({ stack }) => stack));

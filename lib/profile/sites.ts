@@ -7,27 +7,13 @@
  * to X when everything was recorded exactly.
  */
 
-import type { Binding } from '../binding/binding.js';
+import type { Binding, FrameKind, StackNumbers } from '../binding/binding.js';
+import { known, rowsOf } from '../binding/fields.js';
 import { isOwnFile } from '../package.js';
 import { type Frame, frameAt, frameText, originOf, placeKey, type Site } from '../site.js';
 
-/** One row of `profileTotals()`. */
-export interface StackTotals {
-  readonly stack: number;
-  readonly allocatedBytes: number;
-  readonly allocatedCount: number;
-  readonly freedBytes: number;
-  readonly freedCount: number;
-  /** Of the live bytes, in bytes². */
-  readonly variance: number;
-  readonly samples: number;
-  readonly liveSamples: number;
-  /** Monotonic second of the oldest live sample, or `null`. */
-  readonly oldestSecond: number | null;
-}
-
-/** `mapping` is no function: what follows made a mapping, not an allocation. */
-export type FrameKind = 'native' | 'builtin' | 'javascript' | 'unreadable' | 'mapping';
+/** One row of `profileTotals()`; no live sample is `null`. */
+export type StackTotals = Omit<StackNumbers, 'oldestSecond'> & { readonly oldestSecond: number | null };
 
 export interface StackFrame {
   readonly kind: FrameKind;
@@ -66,28 +52,23 @@ export function interval95(bytes: number, variance: number): [low: number, high:
   return [Math.max(0, Math.round(bytes + half - spread)), Math.round(bytes + half + spread)];
 }
 
-const rowLength = 9;
-
-export function readTotals(numbers: Float64Array): StackTotals[] {
+export function readTotals(binding: Pick<Binding, 'stackFields' | 'profileTotals'>): StackTotals[] {
   const rows: StackTotals[] = [];
-  for (let i = 0; i + rowLength <= numbers.length; i += rowLength) {
-    const at = (column: number) => numbers[i + column] ?? 0;
+  for (const row of rowsOf<StackNumbers>(binding.stackFields, binding.profileTotals())) {
     rows.push({
-      stack: at(0),
-      allocatedBytes: at(1),
-      allocatedCount: at(2),
-      freedBytes: at(3),
-      freedCount: at(4),
-      variance: at(5),
-      samples: at(6),
-      liveSamples: at(7),
-      oldestSecond: at(8) < 0 ? null : at(8),
+      stack: row.stack,
+      allocatedBytes: row.allocatedBytes,
+      allocatedCount: row.allocatedCount,
+      freedBytes: row.freedBytes,
+      freedCount: row.freedCount,
+      variance: row.variance,
+      samples: row.samples,
+      liveSamples: row.liveSamples,
+      oldestSecond: known(row.oldestSecond),
     });
   }
   return rows;
 }
-
-const kinds: readonly FrameKind[] = ['native', 'builtin', 'javascript', 'unreadable', 'mapping'];
 
 /** Reads stacks from the binding, and names their addresses once. */
 export class StackReader {
@@ -106,8 +87,7 @@ export class StackReader {
         if (this.#frames.has(id)) continue;
         const frame = this.#binding.profileFrame(id);
         if (frame === null) continue;
-        const { name, script, line, column, pc, generation } = frame;
-        const kind = kinds[frame.kind] ?? 'unreadable';
+        const { kind, name, script, line, column, pc, generation } = frame;
         this.#frames.set(id, { kind, name, ...originOf({ file: script, line, column }), pc, offset: 0 });
         if (pc !== 0) pending.push({ id, pc, generation, kind });
       }

@@ -1,4 +1,4 @@
-// The TypeScript declaration of the binding, assembled from the tables that make the binding.
+// The tables that make the binding, and the TypeScript declaration that is assembled from them.
 #ifndef EXTMEM_BINDING_DECLARATION_H_
 #define EXTMEM_BINDING_DECLARATION_H_
 
@@ -10,7 +10,24 @@
 
 namespace extmem {
 
-struct ExportRow {
+// A view of a constant array.
+template <typename Row>
+class Rows {
+ public:
+  constexpr Rows() = default;
+  template <size_t N>
+  constexpr Rows(const Row (&rows)[N]) : first_(rows), size_(N) {}  // NOLINT(google-explicit-constructor)
+  constexpr const Row* begin() const { return first_; }
+  constexpr const Row* end() const { return first_ + size_; }
+  constexpr size_t size() const { return size_; }
+  constexpr const Row& operator[](size_t index) const { return first_[index]; }
+
+ private:
+  const Row* first_ = nullptr;
+  size_t size_ = 0;
+};
+
+struct FunctionRow {
   const char* name;
   napi_callback call;
   const char* signature;
@@ -23,15 +40,43 @@ struct BitRow {
   const char* doc;
 };
 
-template <typename Row>
-struct Rows {
-  const Row* first;
-  size_t count;
-  const Row* begin() const { return first; }
-  const Row* end() const { return first + count; }
+// Exported as an object of bits by name.
+struct BitTable {
+  const char* property;
+  Rows<BitRow> rows;
 };
 
-std::string Declaration(Rows<ExportRow> exports, Rows<ExportRow> profile, Rows<BitRow> parts, Rows<BitRow> probes);
+struct NameRow {
+  const char* name;
+  const char* doc;
+};
+// Of the rows of an X-table whose first two columns, or first and third, are these.
+#define EXTMEM_NAME_ROW(name, doc) {#name, doc},
+
+// Numbers that cross as a row of a Float64Array. What is exported is their names, in their order.
+struct NumberTable {
+  const char* type;
+  const char* property;
+  const char* doc;
+  Rows<NameRow> rows;
+};
+
+// An enum, whose values cross as their names.
+struct EnumTable {
+  const char* type;
+  const char* doc;
+  Rows<NameRow> rows;
+};
+
+// What one part of the addon adds to the binding.
+struct Exports {
+  Rows<FunctionRow> functions;
+  Rows<BitTable> bits;
+  Rows<NumberTable> numbers;
+  Rows<EnumTable> enums;
+};
+
+std::string Declaration(Rows<Exports> parts);
 
 }  // namespace extmem
 

@@ -1,4 +1,4 @@
-// The rows of the native profiler in the table of exports.
+// What the native profiler adds to the binding.
 #ifndef EXTMEM_BINDING_PROFILE_EXPORTS_H_
 #define EXTMEM_BINDING_PROFILE_EXPORTS_H_
 
@@ -6,7 +6,7 @@
 
 namespace extmem {
 
-Rows<ExportRow> ProfileExports();
+Exports ProfileExports();
 
 }  // namespace extmem
 

@@ -81,13 +81,11 @@ enum Field : size_t {
 };
 
 struct FieldRow {
-  const char* name;
   uint32_t part;
-  const char* doc;
 };
 
 constexpr FieldRow kFieldTable[] = {
-#define EXTMEM_FIELD_ROW(name, part, doc) {#name, part, doc},
+#define EXTMEM_FIELD_ROW(name, part, doc) {part},
     EXTMEM_FIELDS(EXTMEM_FIELD_ROW)
 #undef EXTMEM_FIELD_ROW
 };

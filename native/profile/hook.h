@@ -51,15 +51,21 @@ struct HookObserver {
 // V8 sets aside this much only for WebAssembly memories, whose pages it commits later.
 constexpr size_t kReservationBytes = size_t{4} << 30;
 
+// X(value, name, doc). The name is what crosses to JavaScript.
+#define EXTMEM_HOOK_STATUSES(X)                                                                        \
+  X(kInstalled, installed, "the slots are rewritten")                                                  \
+  X(kUnsupported, unsupported, "not this C library or this platform")                                  \
+  X(kOriginalsDiffer, originalsDiffer, "two ways to find the real malloc disagree")                    \
+  X(kIndirect, indirect, "the real malloc is chosen by a resolver function")                           \
+  X(kForeign, foreign, "the executable's slots hold functions of somebody else, see `profileForeign`") \
+  X(kProtected, protected, "the system refuses to make the slots writable")                            \
+  X(kNoMemory, noMemory, "the system has no memory for the tables")                                    \
+  X(kRunning, running, "it runs already, for another environment of this process")
+
 enum class HookStatus : uint32_t {
-  kInstalled,
-  kUnsupported,      // not this C library or this platform
-  kOriginalsDiffer,  // two ways to find the real malloc disagree
-  kIndirect,         // the real malloc is chosen by a resolver function
-  kForeign,          // the executable's slots hold functions of somebody else; see HookReport.foreign
-  kProtected,        // the system refuses to make the slots writable
-  kNoMemory,
-  kRunning,  // by another environment of this process
+#define EXTMEM_HOOK_STATUS(value, name, doc) value,
+  EXTMEM_HOOK_STATUSES(EXTMEM_HOOK_STATUS)
+#undef EXTMEM_HOOK_STATUS
 };
 
 struct HookReport {

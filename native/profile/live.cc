@@ -196,12 +196,13 @@ LiveCounters LiveCount() {
           g_refused.load(std::memory_order_relaxed), g_overwritten.load(std::memory_order_relaxed)};
 }
 
-StackTotals LiveTotals(uint32_t stack) { return Read(g_totals[stack]); }
+StackTotals LiveTotals(uint32_t stack) { return g_totals == nullptr ? StackTotals{} : Read(g_totals[stack]); }
 
 StackTotals LiveSum() { return Read(g_sum); }
 
 void LiveOldest(uint32_t* seconds, uint32_t count) {
   for (uint32_t stack = 0; stack < count; stack++) seconds[stack] = UINT32_MAX;
+  if (g_totals == nullptr) return;
   for (uint32_t slot = 0; slot < kLiveSlots; slot++) {
     if (g_addresses[slot].load(std::memory_order_acquire) <= kBusy) continue;
     // The slot may change hands while we look; then an age of the neighbour is shown for one report.

@@ -77,6 +77,7 @@ void LiveForget();
 // Bytes that are known exactly and tracked elsewhere (seen_mappings.h) come, or, when negative, go.
 void LiveAddExact(uint32_t stack, int64_t bytes);
 
+// All zero, and nothing, before LiveInit().
 LiveCounters LiveCount();
 StackTotals LiveTotals(uint32_t stack);
 // The sum over all stacks, without what LiveAddExact added.

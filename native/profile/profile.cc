@@ -227,6 +227,10 @@ void ProfileThreadEnds() {
 void ProfileUnregisterThread() { StackUnregisterThread(ThisThread()); }
 
 uint32_t ProfileCapture() {
+  {
+    Locked locked(&g_control);
+    if (!StackInit()) return 0;
+  }
   Thread* thread = ThisThread();
   thread->busy = true;
   const uint32_t stack =

@@ -14,12 +14,18 @@
 
 namespace extmem {
 
+// X(value, name, doc). The name is what crosses to JavaScript.
+#define EXTMEM_FRAME_KINDS(X)                                                               \
+  X(kNative, native, "native code, known by its return address")                            \
+  X(kBuiltin, builtin, "a builtin function of V8, by its return address in the executable") \
+  X(kJavaScript, javascript, "decoded: name, script, line and column")                      \
+  X(kUnreadable, unreadable, "a frame of V8 that could not be decoded")                     \
+  X(kMapping, mapping, "no function: what follows made a mapping, not an allocation")
+
 enum class FrameKind : uint32_t {
-  kNative,      // pc
-  kBuiltin,     // pc of a builtin function of V8, as in the executable
-  kJavaScript,  // name, script, line, column
-  kUnreadable,  // a frame of V8 that could not be decoded
-  kMapping,     // not a frame: what follows made a mapping
+#define EXTMEM_FRAME_KIND(value, name, doc) value,
+  EXTMEM_FRAME_KINDS(EXTMEM_FRAME_KIND)
+#undef EXTMEM_FRAME_KIND
 };
 
 // How much of JavaScript frames may be shown; decided by the self-test.

@@ -1,7 +1,8 @@
 // Ways to load, use and leave the addon that must not crash, hang or change how a program ends.
-// node lifecycle.cjs NAME ADDON: prints "done" and ends by itself, unless the case says otherwise.
+// node lifecycle.cjs NAME ADDON [COUNT]: prints "done" and ends by itself, unless the case says otherwise.
 'use strict';
 const { spawn } = require('node:child_process');
+const { once } = require('node:events');
 const { copyFileSync, mkdtempSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
@@ -26,6 +27,53 @@ const ended = (worker) => new Promise((resolve) => worker.once('exit', resolve))
 const message = (worker) => new Promise((resolve) => worker.once('message', resolve));
 const startWorker = (name, addon) => new Worker(__filename, { workerData: { name, addon } });
 
+/** Every export, with arguments that let it do its work. The slow ones are apart: they make few calls of Node-API. */
+function everyCall(binding) {
+  const numbers = new Float64Array(Math.max(binding.passFields.length, binding.profileFields.length));
+  const addresses = Float64Array.from({ length: 8 }, (_, i) => 4096 * i);
+  const bytes = Buffer.from('x');
+  let frame = 1;
+  const quick = {
+    allocator: () => binding.allocator(),
+    declaredBytes: () => binding.declaredBytes(),
+    isolates: () => binding.isolates(),
+    plan: () => binding.plan(1),
+    profileCapture: () => binding.profileStack(binding.profileCapture()),
+    profileCounters: () => binding.profileCounters(numbers),
+    profileForeign: () => binding.profileForeign(),
+    profileFrame: () => binding.profileFrame(frame++ % 50),
+    profileLevel: () => binding.profileLevel(2),
+    profileRate: () => binding.profileRate(4096),
+    profileStack: () => binding.profileStack(1),
+    profileTotals: () => binding.profileTotals(),
+    publishIsolate: () => binding.publishIsolate(numbers),
+    read: () => binding.read(numbers),
+    request: () => binding.request(1),
+    sendNow: () => binding.sendNow(-1, bytes),
+    texts: () => binding.texts(),
+    watch: () => binding.watch(['/proc/self/comm', '/proc/self/statm', '/no/such/file']),
+    weakAdd: () => binding.weakRemove(binding.weakAdd({})),
+    weakGet: () => binding.weakGet(binding.weakAdd(binding)),
+    weakRemove: () => binding.weakRemove(0),
+  };
+  const slow = {
+    close: () => binding.close(),
+    open: () => binding.open(() => Object.values(quick).map((call) => call()), 1),
+    probe: () => binding.probe(),
+    profileRegister: () => binding.profileRegister(),
+    profileRescan: () => binding.profileRescan(),
+    profileStart: () => binding.profileStart(4096, 0, 64, 1),
+    profileStop: () => binding.profileStop(),
+    profileSymbols: () => binding.profileSymbols(addresses),
+    profileUnregister: () => binding.profileUnregister(),
+    run: () => binding.run(everything),
+  };
+  for (const [name, value] of Object.entries(binding)) {
+    if (typeof value === 'function' && !(name in quick) && !(name in slow)) throw new Error(`${name} is not called`);
+  }
+  return { quick: Object.values(quick), slow: Object.values(slow) };
+}
+
 /** Requests the next pass from each callback until `count` of them ran. */
 function passes(binding, count, parts = everything) {
   return new Promise((resolve) => {
@@ -45,11 +93,21 @@ function passes(binding, count, parts = everything) {
 const inWorker = {
   /** Uses everything, then ends by itself. */
   use(binding) {
-    binding.publishIsolate(new Float64Array(8).fill(1));
+    binding.publishIsolate(new Float64Array(binding.isolateFields.length).fill(1));
     binding.run(everything);
     assertSums(binding);
     binding.isolates();
     binding.probe();
+  },
+  /** Calls every export as fast as it can until it is terminated. */
+  call(binding) {
+    const { quick, slow } = everyCall(binding);
+    parentPort.postMessage('calls');
+    (function round() {
+      slow[Math.floor(Math.random() * slow.length)]();
+      for (let i = 0; i < 30; i++) for (const call of quick) call();
+      setImmediate(round); // symbols are read on other threads, and their promises are settled in between
+    })();
   },
   /** Owns the reader and keeps it busy until it is terminated. */
   own(binding) {
@@ -62,7 +120,7 @@ const inWorker = {
   share(binding) {
     const opened = binding.open(() => {}, 0);
     binding.request(everything);
-    binding.publishIsolate(new Float64Array(8).fill(7));
+    binding.publishIsolate(new Float64Array(binding.isolateFields.length).fill(7));
     parentPort.postMessage(opened);
     setInterval(() => binding.request(everything), 1);
   },
@@ -104,6 +162,28 @@ const cases = {
     await passes(binding, 3);
   },
 
+  /** Most are terminated in the middle of a call; every third one already while it loads the addon. */
+  async terminatedInsideCalls(binding, addon, count = 60) {
+    let started = 0;
+    const pause = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 8));
+    async function oneAfterTheOther() {
+      while (started < count) {
+        const worker = startWorker('call', addon);
+        const failed = new Promise((_, reject) => worker.once('error', reject));
+        const begun = started++ % 3 === 0 ? once(worker, 'online') : message(worker);
+        await Promise.race([begun, failed]);
+        await Promise.race([pause(), failed]);
+        await Promise.race([worker.terminate(), failed]);
+      }
+    }
+    await Promise.all(Array.from({ length: 6 }, oneAfterTheOther));
+    for (const call of Object.values(everyCall(binding)).flat()) call();
+    binding.close();
+    binding.profileStop();
+    await passes(binding, 3);
+    assertSums(binding);
+  },
+
   async othersComeAndGoWhileMainOwns(binding, addon) {
     let count = 0;
     binding.open(() => {
@@ -115,7 +195,7 @@ const cases = {
       const worker = startWorker('share', addon);
       if (await message(worker)) throw new Error('a second environment got the reader');
       const rows = binding.isolates();
-      if (rows.length !== 8 || rows[0] !== 7) throw new Error(`isolates() returned ${rows}`);
+      if (rows.length !== binding.isolateFields.length || rows[0] !== 7) throw new Error(`isolates() returned ${rows}`);
       await worker.terminate();
       if (binding.isolates() !== undefined) throw new Error('a row outlived its isolate');
     }
@@ -195,8 +275,8 @@ const cases = {
 };
 
 async function main() {
-  const [, , name, addon] = process.argv;
-  await cases[name](require(addon), addon);
+  const [, , name, addon, count] = process.argv;
+  await cases[name](require(addon), addon, count);
   if (name !== 'callbackThrows') console.log('done');
 }
 

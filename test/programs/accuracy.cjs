@@ -22,7 +22,7 @@ function sites() {
 function check(scenario, [id, callSites]) {
   const ours = [...binding.profileStack(id)]
     .map((frame) => binding.profileFrame(frame))
-    .filter(({ kind }) => kind >= 2);
+    .filter(({ kind }) => kind !== 'native' && kind !== 'builtin');
   // Frames of builtins have no script; awaiting callers are not on the stack. A sample keeps 128 frames.
   const theirs = callSites.filter(
     (site) => !site.isAsync() && (site.getFileName() ?? site.getEvalOrigin()) != null && !site.isNative(),

@@ -4,7 +4,7 @@
 const { join } = require('node:path');
 const root = join(__dirname, '..', '..');
 const binding = require(process.env.EXTMEM_PREBUILD ?? join(root, 'build', 'Release', 'extmem.node'));
-const { interval95, readTotals } = require(join(root, 'dist', 'sites.js'));
+const { interval95, readTotals } = require(join(root, 'dist', 'profile', 'sites.js'));
 const leak = require('../torture-addon/build/Release/leak.node');
 
 const trials = Number(process.argv[2]);
@@ -43,7 +43,7 @@ function hold(bytes, count) {
 function liveOf(name) {
   let bytes = 0;
   let variance = 0;
-  for (const row of readTotals(binding.profileTotals())) {
+  for (const row of readTotals(binding)) {
     const frames = [...binding.profileStack(row.stack)].map((id) => binding.profileFrame(id));
     if (!frames.some((frame) => frame?.name === name)) continue;
     bytes += row.allocatedBytes - row.freedBytes;
@@ -61,7 +61,7 @@ for (const [name, mix] of Object.entries(mixes)) {
   let inside = 0;
   let ratio = 0;
   for (let trial = 0; trial < trials; trial++) {
-    if (binding.profileStart(mean, 0, 64, 20_260_000 + trial) !== 0) throw new Error('profileStart');
+    if (binding.profileStart(mean, 0, 64, 20_260_000 + trial) !== 'installed') throw new Error('profileStart');
     const before = liveOf('hold');
     const bytes = mix();
     const after = liveOf('hold');

@@ -8,13 +8,13 @@ const root = join(__dirname, '..', '..');
 const addonPath = process.env.EXTMEM_PREBUILD ?? join(root, 'build', 'Release', 'extmem.node');
 const binding = require(addonPath);
 const torture = require(join(root, 'test', 'torture-addon', 'build', 'Release', 'torture.node'));
-const { NativeProfiler } = require(join(root, 'dist', 'profile.js'));
-const { readTotals } = require(join(root, 'dist', 'sites.js'));
-const counters = () => new NativeProfilerCounters(binding.profileCounters());
-class NativeProfilerCounters {
-  constructor([, , samples, tracked, refused, overwritten]) {
-    Object.assign(this, { samples, tracked, refused, overwritten });
-  }
+const { FieldReader } = require(join(root, 'dist', 'binding', 'fields.js'));
+const { NativeProfiler } = require(join(root, 'dist', 'profile', 'profiler.js'));
+const { readTotals } = require(join(root, 'dist', 'profile', 'sites.js'));
+const reader = new FieldReader(binding.profileFields, (into) => binding.profileCounters(into));
+function counters() {
+  const { samples, tracked, refused, overwritten } = reader.read();
+  return { samples, tracked, refused, overwritten };
 }
 
 function worker(name, data = {}) {
@@ -25,7 +25,7 @@ const exited = (thread) => new Promise((resolve) => thread.on('exit', resolve));
 /** Live blocks whose innermost frame is the torture's. Threads leave others of the loader and of libc behind. */
 async function heldByTorture() {
   const held = { bytes: 0, blocks: 0 };
-  for (const { stack, liveSamples, allocatedBytes, freedBytes } of readTotals(binding.profileTotals())) {
+  for (const { stack, liveSamples, allocatedBytes, freedBytes } of readTotals(binding)) {
     if (liveSamples === 0) continue;
     const frames = [...binding.profileStack(stack)].map((id) => binding.profileFrame(id));
     const names = await binding.profileSymbols(
@@ -61,7 +61,7 @@ const cases = {
     torture.everyForm(2);
     return {
       ...counters(),
-      slots: profiler.counters().slots,
+      slots: reader.read().slots,
       capabilities: profiler.capabilities,
       numbers: profiler.numbers(),
     };
@@ -120,7 +120,7 @@ const cases = {
   async fullTables() {
     const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64, maxSamplesPerSecond: 0 });
     for (let i = 0; i < 9000; i++) new Function(`return function place${i}() { Buffer.allocUnsafeSlow(100) }`)()();
-    const { stacks } = profiler.counters();
+    const { stacks } = reader.read();
     const before = profiler.numbers();
     const notKept = async () => (await profiler.profile()).top(1e6).find(({ site }) => site === '(stack not kept)');
     const heldBefore = (await notKept()).liveBytes;

@@ -136,31 +136,14 @@ async function main() {
   if (isMainThread) {
     binding.profileLevel(2);
     const status = binding.profileStart(1, 0, 64, 1);
-    if (status !== 0) throw new Error(`profileStart: ${status}`);
+    if (status !== 'installed') throw new Error(`profileStart: ${status}`);
   } else require('node:worker_threads').parentPort.postMessage('runs');
   for (let i = 0; i < rounds; i++) await round(i);
   if (!isMainThread) return;
-  const counters = binding.profileCounters();
+  const numbers = new Float64Array(binding.profileFields.length);
+  binding.profileCounters(numbers);
   binding.profileStop();
-  console.log(
-    JSON.stringify({
-      node: process.version,
-      missing,
-      samples: counters[2],
-      tracked: counters[3],
-      refused: counters[4],
-      overwritten: counters[5],
-      stacks: counters[11],
-      stacksRefused: counters[12],
-      framesRefused: counters[13],
-      decoded: counters[14],
-      unreadable: counters[15],
-      unwalked: counters[16],
-      broken: counters[17],
-      repaired: counters[18],
-      ownBytes: counters[19],
-      program: path.basename(__filename),
-    }),
-  );
+  const counters = Object.fromEntries(binding.profileFields.map((name, i) => [name, numbers[i]]));
+  console.log(JSON.stringify({ node: process.version, missing, ...counters, program: path.basename(__filename) }));
 }
 main();
