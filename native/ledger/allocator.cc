@@ -33,9 +33,6 @@ struct Symbols {
   MimallocCall mimalloc = nullptr;
 };
 
-Symbols g_symbols;
-uv_once_t g_once = UV_ONCE_INIT;
-
 template <typename Call>
 Call Find(uv_lib_t* program, const char* name) {
   void* address = nullptr;
@@ -43,12 +40,12 @@ Call Find(uv_lib_t* program, const char* name) {
 }
 
 // Whether the candidate itself says that it made a living block: a library may be linked for its own use only.
-bool Owns(AllocatorKind kind, uv_lib_t* program, void* block) {
+bool Owns(const Symbols& found, AllocatorKind kind, uv_lib_t* program, void* block) {
   if (kind == AllocatorKind::kJemalloc) {
     unsigned arena = 0;
     size_t size = sizeof(arena);
     constexpr int kNoSuchName = 2;  // ENOENT: before jemalloc 5.1 it cannot be asked
-    const int refused = g_symbols.mallctl("arenas.lookup", &arena, &size, &block, sizeof(block));
+    const int refused = found.mallctl("arenas.lookup", &arena, &size, &block, sizeof(block));
     return refused == 0 || refused == kNoSuchName;
   }
   if (kind == AllocatorKind::kTcmalloc) {
@@ -63,24 +60,24 @@ bool Owns(AllocatorKind kind, uv_lib_t* program, void* block) {
   return false;
 }
 
-void Detect() {
+Symbols Detect() {
+  Symbols found;
   // The program's own global scope: an allocator that is only inside some library (RTLD_LOCAL) is not found, and
   // rightly so, for it does not serve malloc.
   uv_lib_t program;
   if (uv_dlopen(nullptr, &program) != 0) {
     uv_dlclose(&program);  // frees the message
-    return;
+    return found;
   }
-  Symbols& found = g_symbols;
   found.mallctl = Find<MallctlCall>(&program, "mallctl");
   found.tcmalloc = Find<TcmallocCall>(&program, "MallocExtension_GetNumericProperty");
   found.mimalloc = Find<MimallocCall>(&program, "mi_process_info");
   void* const block = std::malloc(64);
-  if (found.mallctl != nullptr && Owns(AllocatorKind::kJemalloc, &program, block)) {
+  if (found.mallctl != nullptr && Owns(found, AllocatorKind::kJemalloc, &program, block)) {
     found.kind = AllocatorKind::kJemalloc;
-  } else if (found.tcmalloc != nullptr && Owns(AllocatorKind::kTcmalloc, &program, block)) {
+  } else if (found.tcmalloc != nullptr && Owns(found, AllocatorKind::kTcmalloc, &program, block)) {
     found.kind = AllocatorKind::kTcmalloc;
-  } else if (found.mimalloc != nullptr && Owns(AllocatorKind::kMimalloc, &program, block)) {
+  } else if (found.mimalloc != nullptr && Owns(found, AllocatorKind::kMimalloc, &program, block)) {
     found.kind = AllocatorKind::kMimalloc;
   } else if (Find<void*>(&program, "gnu_get_libc_version") != nullptr) {
     found.kind = AllocatorKind::kGlibc;
@@ -89,11 +86,12 @@ void Detect() {
   }
   std::free(block);
   uv_dlclose(&program);
+  return found;
 }
 
 const Symbols& Get() {
-  uv_once(&g_once, Detect);
-  return g_symbols;
+  static const Symbols symbols = Detect();
+  return symbols;
 }
 
 double JemallocBytes(const char* name) {
