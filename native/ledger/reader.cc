@@ -76,11 +76,9 @@ uint32_t OlderParts(const double* here, const double* there) {
   return older;
 }
 
-void RunAndPublish(State* state, uint32_t requested, SecondWalk second_walk, Workspace& workspace,
-                   const std::atomic<bool>& stop) {
+void RunAndPublish(State* state, uint32_t parts, Workspace& workspace, const std::atomic<bool>& stop) {
   double numbers[kFieldCount];
-  const uint32_t parts = RunParts(requested, second_walk, workspace, stop, numbers);
-  if (parts == 0) return;
+  if (!RunParts(parts, workspace, stop, numbers)) return;
   std::vector<WatchedText> texts;
   uint64_t generation = 0;
   if ((parts & kQuick) != 0) {
@@ -128,7 +126,7 @@ void Loop(void* data) {
     const uint32_t parts = NextParts(state, &beat_ns);
     if (parts == 0) return;
     KeepReserve();
-    if (workspace.ok()) RunAndPublish(state, parts, SecondWalk::kAfterQuickOne, workspace, state->stop);
+    if (workspace.ok()) RunAndPublish(state, parts, workspace, state->stop);
     {
       Locked locked(&state->lock);
       if (state->closing) return;
@@ -205,7 +203,7 @@ void RunNow(uint32_t parts) {
   if (state == nullptr) return;
   Workspace workspace;
   const std::atomic<bool> never{false};
-  if (workspace.ok()) RunAndPublish(state, parts & kAllParts, SecondWalk::kAlways, workspace, never);
+  if (workspace.ok()) RunAndPublish(state, parts & kAllParts, workspace, never);
 }
 
 void CopyNumbers(double* into) {

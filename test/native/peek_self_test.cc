@@ -51,7 +51,7 @@ bool InChild(Body body) {
 
 bool LedgerSums(double* numbers) {
   extmem::Workspace workspace;
-  if (!extmem::RunParts(extmem::kAllParts, extmem::SecondWalk::kAlways, workspace, g_never, numbers)) return false;
+  if (!extmem::RunParts(extmem::kAllParts, workspace, g_never, numbers)) return false;
   double sum = 0;
   for (size_t i = extmem::k_leafV8Heap; i <= extmem::k_leafUnattributed; i++) sum += numbers[i];
   return sum > 1e6 && sum == numbers[extmem::k_ledgerRssBytes];
@@ -110,8 +110,7 @@ void WithoutDescriptorsNumbersAreUnknown() {
     setrlimit(RLIMIT_NOFILE, &none);
     double numbers[extmem::kFieldCount] = {};
     extmem::Workspace workspace;
-    if (!extmem::RunParts(extmem::kQuick | extmem::kLedger, extmem::SecondWalk::kAlways, workspace, g_never, numbers))
-      return false;
+    if (!extmem::RunParts(extmem::kQuick | extmem::kLedger, workspace, g_never, numbers)) return false;
     for (size_t i = 0; i < extmem::kFieldCount; i++) {
       const bool asked = (extmem::kFieldTable[i].part & (extmem::kQuick | extmem::kLedger)) != 0;
       if (asked && i != extmem::k_quickAtMs && !std::isnan(numbers[i])) return false;
@@ -124,7 +123,7 @@ void AStoppedPassGivesNothing() {
   const std::atomic<bool> stop{true};
   extmem::Workspace workspace;
   double numbers[extmem::kFieldCount];
-  CHECK(!extmem::RunParts(extmem::kLedger, extmem::SecondWalk::kAlways, workspace, stop, numbers));
+  CHECK(!extmem::RunParts(extmem::kLedger, workspace, stop, numbers));
 }
 
 void AWorkspaceGrowsToItsLimit() {
