@@ -15,11 +15,13 @@
 
 #include <cmath>
 #include <cstring>
+#include <thread>
 
 #include "check.h"
 #include "ledger/fields.h"
 #include "ledger/pass.h"
 #include "ledger/workspace.h"
+#include "os/thread_block.h"
 
 namespace {
 
@@ -68,6 +70,22 @@ void ReadsWhatIsThereAndNothingElse() {
   CHECK_EQUAL(memory.failures(), 0u);
   CHECK(!memory.Read(0x1000, &copy, sizeof(copy)));
   CHECK_EQUAL(memory.failures(), 1u);
+}
+
+// The facts of os/thread_block.h, against the libc that runs here.
+void FindsTheThreadsBlock() {
+  const auto check = [] {
+    extmem::PeekSelf memory(nullptr, 0);
+    uint64_t words[extmem::kThreadIdOffset / sizeof(uint64_t) + 1];
+    const uint64_t block = extmem::ThisThreadBlock();
+    if (block % extmem::kThreadBlockAlignment != 0 || !memory.Read(block, words, sizeof(words))) return false;
+    return extmem::IsThreadBlock(words, block) &&
+           static_cast<pid_t>(words[extmem::kThreadIdOffset / sizeof(uint64_t)]) == syscall(SYS_gettid);
+  };
+  CHECK(check());
+  bool other = false;
+  std::thread([&] { other = check(); }).join();
+  CHECK(other);
 }
 
 void CountsResidentPages() {
@@ -144,6 +162,7 @@ void AWorkspaceGrowsToItsLimit() {
 
 int main() {
   ReadsWhatIsThereAndNothingElse();
+  FindsTheThreadsBlock();
   CountsResidentPages();
   WithoutTheCallTheFileServes();
   WithoutPagemapTheSumHolds();
