@@ -25,7 +25,8 @@ import type { Site } from './site.js';
 import type { StreamTracker } from './streams/tracker.js';
 
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
- * busy machine preempted one call says nothing of the next. */
+ * busy machine preempted one call says nothing of the next. A pass walks them once, whatever it is asked for, so the
+ * loop is frozen once at most before this is known. */
 const slowestAllocatorCallUs = 20_000;
 /** Sites are read on every so manieth sample: their number, not that of samples, is what a reading costs. */
 const samplesPerSites = 10;
@@ -60,7 +61,6 @@ export class Sampler {
   readonly #ledgerPace = new Pace();
   readonly #descriptorPace = new Pace();
   readonly #allocatorPace = new Pace(slowestAllocatorCallUs);
-  readonly #reclaimablePace = new Pace(slowestAllocatorCallUs);
   #seq = 0;
   #threadCpuUs = 0;
 
@@ -87,10 +87,7 @@ export class Sampler {
     let due: number = parts.quick;
     if (this.#ledgerPace.permits(atMs)) due |= parts.ledger;
     if (this.#descriptorPace.permits(atMs)) due |= parts.descriptors;
-    if (this.#allocatorStopped() === null) {
-      if (this.#allocatorPace.permits(atMs)) due |= parts.allocator;
-      if (this.#reclaimablePace.permits(atMs)) due |= parts.reclaimable;
-    }
+    if (this.#allocatorPace.permits(atMs)) due |= parts.allocator | parts.reclaimable;
     return due;
   }
 
@@ -98,7 +95,6 @@ export class Sampler {
     this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerCpuUs);
     this.#descriptorPace.ran(pass.fdAtMs, pass.fdCpuUs);
     this.#allocatorPace.ran(pass.mallocAtMs, pass.mallocCallUs);
-    this.#reclaimablePace.ran(pass.mallocReclaimableAtMs, pass.mallocReclaimableUs);
   }
 
   /** A Sample from a pass that runs now, on the calling thread: 12 ms per GiB of RSS. Ignores the paces: it was asked for. */
@@ -114,7 +110,7 @@ export class Sampler {
   }
 
   #allocatorStopped(): string | null {
-    const us = this.#allocatorPace.stoppedAtUs ?? this.#reclaimablePace.stoppedAtUs;
+    const us = this.#allocatorPace.stoppedAtUs;
     return us === null
       ? null
       : `a call into the allocator took ${Math.round(us / 1000)} ms with its lock held (limit ${slowestAllocatorCallUs / 1000} ms); it is not called again`;

@@ -23,9 +23,19 @@ const variants = [
   {
     name: 'asan',
     sanitize: 'address,undefined',
-    tests: ['smaps', 'glibc_malloc_info', 'mappings', 'glibc_arena_top', 'peek_self', 'reader', 'tables', 'hooks'],
+    tests: [
+      'smaps',
+      'glibc_malloc_info',
+      'mappings',
+      'glibc_arena_top',
+      'peek_self',
+      'lock',
+      'reader',
+      'tables',
+      'hooks',
+    ],
   },
-  { name: 'tsan', sanitize: 'thread', tests: ['reader', 'tables', 'hooks'] },
+  { name: 'tsan', sanitize: 'thread', tests: ['lock', 'reader', 'tables', 'hooks'] },
 ];
 
 const compiler = process.env.CXX ?? 'g++';

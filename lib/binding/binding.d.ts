@@ -92,7 +92,7 @@ export interface PassNumbers {
   readonly mallocMmappedCountBytes: number;
   /** when malloc_info was read, same clock. */
   readonly mallocReclaimableAtMs: number;
-  /** CPU of that call; it holds the arena lock. */
+  /** CPU of that call; with the allocator part it is the same one. */
   readonly mallocReclaimableUs: number;
   /** what malloc_trim(0) would return if all of it is resident (estimate). */
   readonly mallocReclaimableBytes: number;

@@ -1,9 +1,8 @@
 #include "binding/isolate_table.h"
 
-#include <unistd.h>
-#include <uv.h>
-
 #include <cstring>
+
+#include "os/lock.h"
 
 namespace extmem {
 namespace {
@@ -17,36 +16,13 @@ struct Row {
 
 Row g_rows[kMaxIsolates];  // .bss: resident only as far as it is used
 size_t g_count = 0;
-pid_t g_pid = 0;
-uv_mutex_t g_lock;
-uv_once_t g_once = UV_ONCE_INIT;
-
-class Lock {
- public:
-  Lock() {
-    uv_once(&g_once, [] {
-      uv_mutex_init(&g_lock);
-      g_pid = getpid();
-    });
-    held_ = g_pid == getpid();  // a forked child may have inherited a locked lock
-    if (held_) uv_mutex_lock(&g_lock);
-  }
-  ~Lock() {
-    if (held_) uv_mutex_unlock(&g_lock);
-  }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  bool held() const { return held_; }
-
- private:
-  bool held_ = false;
-};
+Lock g_lock;
 
 }  // namespace
 
 bool PublishIsolate(const void* owner, const double* numbers) {
-  Lock lock;
-  if (!lock.held()) return false;
+  if (InForkedChild()) return false;
+  Locked locked(&g_lock);
   size_t at = 0;
   while (at < g_count && g_rows[at].owner != owner) at++;
   if (at == kMaxIsolates) return false;
@@ -57,8 +33,8 @@ bool PublishIsolate(const void* owner, const double* numbers) {
 }
 
 void RemoveIsolate(const void* owner) {
-  Lock lock;
-  if (!lock.held()) return;
+  if (InForkedChild()) return;
+  Locked locked(&g_lock);
   for (size_t at = 0; at < g_count; at++) {
     if (g_rows[at].owner != owner) continue;
     g_rows[at] = g_rows[--g_count];
@@ -67,8 +43,8 @@ void RemoveIsolate(const void* owner) {
 }
 
 size_t CopyIsolates(const void* except, double* into, size_t rows) {
-  Lock lock;
-  if (!lock.held()) return 0;
+  if (InForkedChild()) return 0;
+  Locked locked(&g_lock);
   size_t found = 0;
   for (size_t at = 0; at < g_count; at++) {
     if (g_rows[at].owner == except) continue;

@@ -1,7 +1,8 @@
 // Numbers that each isolate publishes about itself, readable from every other one: V8 counters are per isolate, and a
 // worker's are invisible from the main thread. TypeScript fills the rows and reads them; here they are only kept.
 //
-// A short lock guards the rows: they are a few doubles each, and are read once per sample.
+// A short lock guards the rows: they are a few doubles each, and are read once per sample. A forked child publishes
+// nothing and sees none.
 #ifndef EXTMEM_BINDING_ISOLATE_TABLE_H_
 #define EXTMEM_BINDING_ISOLATE_TABLE_H_
 

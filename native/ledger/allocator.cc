@@ -33,9 +33,6 @@ struct Symbols {
   MimallocCall mimalloc = nullptr;
 };
 
-Symbols g_symbols;
-uv_once_t g_once = UV_ONCE_INIT;
-
 template <typename Call>
 Call Find(uv_lib_t* program, const char* name) {
   void* address = nullptr;
@@ -43,12 +40,12 @@ Call Find(uv_lib_t* program, const char* name) {
 }
 
 // Whether the candidate itself says that it made a living block: a library may be linked for its own use only.
-bool Owns(AllocatorKind kind, uv_lib_t* program, void* block) {
+bool Owns(const Symbols& found, AllocatorKind kind, uv_lib_t* program, void* block) {
   if (kind == AllocatorKind::kJemalloc) {
     unsigned arena = 0;
     size_t size = sizeof(arena);
     constexpr int kNoSuchName = 2;  // ENOENT: before jemalloc 5.1 it cannot be asked
-    const int refused = g_symbols.mallctl("arenas.lookup", &arena, &size, &block, sizeof(block));
+    const int refused = found.mallctl("arenas.lookup", &arena, &size, &block, sizeof(block));
     return refused == 0 || refused == kNoSuchName;
   }
   if (kind == AllocatorKind::kTcmalloc) {
@@ -63,24 +60,24 @@ bool Owns(AllocatorKind kind, uv_lib_t* program, void* block) {
   return false;
 }
 
-void Detect() {
+Symbols Detect() {
+  Symbols found;
   // The program's own global scope: an allocator that is only inside some library (RTLD_LOCAL) is not found, and
   // rightly so, for it does not serve malloc.
   uv_lib_t program;
   if (uv_dlopen(nullptr, &program) != 0) {
     uv_dlclose(&program);  // frees the message
-    return;
+    return found;
   }
-  Symbols& found = g_symbols;
   found.mallctl = Find<MallctlCall>(&program, "mallctl");
   found.tcmalloc = Find<TcmallocCall>(&program, "MallocExtension_GetNumericProperty");
   found.mimalloc = Find<MimallocCall>(&program, "mi_process_info");
   void* const block = std::malloc(64);
-  if (found.mallctl != nullptr && Owns(AllocatorKind::kJemalloc, &program, block)) {
+  if (found.mallctl != nullptr && Owns(found, AllocatorKind::kJemalloc, &program, block)) {
     found.kind = AllocatorKind::kJemalloc;
-  } else if (found.tcmalloc != nullptr && Owns(AllocatorKind::kTcmalloc, &program, block)) {
+  } else if (found.tcmalloc != nullptr && Owns(found, AllocatorKind::kTcmalloc, &program, block)) {
     found.kind = AllocatorKind::kTcmalloc;
-  } else if (found.mimalloc != nullptr && Owns(AllocatorKind::kMimalloc, &program, block)) {
+  } else if (found.mimalloc != nullptr && Owns(found, AllocatorKind::kMimalloc, &program, block)) {
     found.kind = AllocatorKind::kMimalloc;
   } else if (Find<void*>(&program, "gnu_get_libc_version") != nullptr) {
     found.kind = AllocatorKind::kGlibc;
@@ -89,11 +86,12 @@ void Detect() {
   }
   std::free(block);
   uv_dlclose(&program);
+  return found;
 }
 
 const Symbols& Get() {
-  uv_once(&g_once, Detect);
-  return g_symbols;
+  static const Symbols symbols = Detect();
+  return symbols;
 }
 
 double JemallocBytes(const char* name) {
@@ -132,37 +130,44 @@ ssize_t FeedParser(void* parser, const char* text, size_t length) {
   return static_cast<ssize_t>(length);
 }
 
-bool CallMallocInfo(MallocInfo* info, double* call_us) {
-  if (Get().malloc_info == nullptr) return false;
+void ReadMallinfo2(AllocatorCounters* counters) {
+  const double start_cpu_us = ThreadCpuUs();
+  const Mallinfo2 info = Get().mallinfo2();
+  counters->call_us = ThreadCpuUs() - start_cpu_us;
+  counters->in_use_bytes = static_cast<double>(info.uordblks + info.hblkhd);
+  counters->system_bytes = static_cast<double>(info.arena + info.hblkhd);
+  counters->mmapped_bytes = static_cast<double>(info.hblkhd);
+}
+
+void ReadMallocInfo(AllocatorCounters* counters) {
   MallocInfoParser parser;
   cookie_io_functions_t io{};
   io.write = FeedParser;
   FILE* stream = fopencookie(&parser, "w", io);
-  if (stream == nullptr) return false;
+  if (stream == nullptr) return;
+  char buffer[1024];  // or stdio takes one from the heap that is described
+  setvbuf(stream, buffer, _IOFBF, sizeof(buffer));
   const double start_cpu_us = ThreadCpuUs();
   const int failed = Get().malloc_info(0, stream);
-  *call_us = ThreadCpuUs() - start_cpu_us;
+  counters->call_us = ThreadCpuUs() - start_cpu_us;
   fclose(stream);
-  *info = parser.Finish();
-  return failed == 0 && info->complete;
-}
-
-void ReadGlibc(AllocatorCounters* counters) {
-  if (Get().mallinfo2 != nullptr) {
-    const double start_cpu_us = ThreadCpuUs();
-    const Mallinfo2 info = Get().mallinfo2();
-    counters->call_us = ThreadCpuUs() - start_cpu_us;
-    counters->in_use_bytes = static_cast<double>(info.uordblks + info.hblkhd);
-    counters->system_bytes = static_cast<double>(info.arena + info.hblkhd);
-    counters->mmapped_bytes = static_cast<double>(info.hblkhd);
-    return;
-  }
-  // glibc before 2.33: mallinfo counts in int and wraps at 2 GiB; malloc_info has the same totals in full.
-  MallocInfo info;
-  if (!CallMallocInfo(&info, &counters->call_us)) return;
+  const MallocInfo info = parser.Finish();
+  if (failed != 0 || !info.complete) return;
   counters->in_use_bytes = static_cast<double>(info.in_use_bytes);
   counters->system_bytes = static_cast<double>(info.system_bytes);
   counters->mmapped_bytes = static_cast<double>(info.mmapped_bytes);
+  counters->reclaimable_bytes = static_cast<double>(info.reclaimable_bytes);
+}
+
+// malloc_info tells all that mallinfo2 tells, by the same walk, at the cost of some text. Before glibc 2.33 it is the
+// only way: mallinfo counts in int and wraps at 2 GiB.
+void ReadGlibc(bool reclaimable, AllocatorCounters* counters) {
+  const bool text = HasMallocInfo() && (reclaimable || !HasMallinfo2());
+  if (text) {
+    ReadMallocInfo(counters);
+  } else if (HasMallinfo2()) {
+    ReadMallinfo2(counters);
+  }
 }
 
 }  // namespace
@@ -188,12 +193,12 @@ const char* AllocatorName(AllocatorKind kind) {
 bool HasMallinfo2() { return Get().mallinfo2 != nullptr; }
 bool HasMallocInfo() { return Get().malloc_info != nullptr; }
 
-AllocatorCounters ReadAllocator() {
-  AllocatorCounters counters{NAN, NAN, NAN, NAN};
+AllocatorCounters ReadAllocator(bool reclaimable) {
+  AllocatorCounters counters{NAN, NAN, NAN, NAN, NAN};
   const double start_cpu_us = ThreadCpuUs();
   switch (DetectAllocator()) {
     case AllocatorKind::kGlibc:
-      ReadGlibc(&counters);
+      ReadGlibc(reclaimable, &counters);
       return counters;
     case AllocatorKind::kJemalloc:
       ReadJemalloc(&counters);
@@ -211,16 +216,10 @@ AllocatorCounters ReadAllocator() {
   return counters;
 }
 
-double ReadReclaimableBytes(double* call_us) {
-  MallocInfo info;
-  *call_us = NAN;
-  return CallMallocInfo(&info, call_us) ? static_cast<double>(info.reclaimable_bytes) : NAN;
-}
-
 uint64_t PreloadedAllocatorBytes() {
   const AllocatorKind kind = DetectAllocator();
   if (kind == AllocatorKind::kGlibc || kind == AllocatorKind::kUnknown) return 0;
-  double bytes = ReadAllocator().system_bytes;
+  double bytes = ReadAllocator(false).system_bytes;
   // "mapped" leaves out metadata, "resident" contains it; which of the two is larger is not fixed.
   if (kind == AllocatorKind::kJemalloc) bytes = std::fmax(bytes, JemallocBytes("stats.resident"));
   return bytes > 0 ? static_cast<uint64_t>(bytes) : 0;

@@ -3,7 +3,8 @@
 //
 // Threads: DetectAllocator once on a JavaScript thread (it opens the program's own symbol table); the readers then on
 // any thread. mallinfo2 and malloc_info walk every free chunk under the arena lock (0.3 us each): they are the calls
-// that can stop the program, so each is timed and the decision to go on calling is TypeScript's.
+// that can stop the program. So a reading makes one of them, it is timed, and whether there is another reading is
+// TypeScript's decision.
 // Units: bytes, virtual. What an allocator cannot tell is NaN; a zero is never presented as a measurement.
 #ifndef EXTMEM_LEDGER_ALLOCATOR_H_
 #define EXTMEM_LEDGER_ALLOCATOR_H_
@@ -19,6 +20,7 @@ struct AllocatorCounters {
   double in_use_bytes;
   double system_bytes;
   double mmapped_bytes;
+  double reclaimable_bytes;  // only when asked for, and only glibc tells
 };
 
 AllocatorKind DetectAllocator();
@@ -26,10 +28,8 @@ const char* AllocatorName(AllocatorKind kind);
 bool HasMallinfo2();
 bool HasMallocInfo();
 
-AllocatorCounters ReadAllocator();
-
-// glibc only; NaN elsewhere. Sets `call_us`.
-double ReadReclaimableBytes(double* call_us);
+// `reclaimable`: with what a trim would give back.
+AllocatorCounters ReadAllocator(bool reclaimable);
 
 // Bytes that a preloaded allocator holds by its own account, its metadata included; 0 under glibc.
 uint64_t PreloadedAllocatorBytes();

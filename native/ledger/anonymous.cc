@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "os/thread_block.h"
+
 namespace extmem {
 namespace {
 
@@ -16,8 +18,7 @@ constexpr uint64_t kMinChunkBytes = 32;
 constexpr uint64_t kFencepostBytes = 16;  // two of them end a region that the main arena left behind
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kMaxStackBytes = 64 * kMiB;
-constexpr uint64_t kTcbWindowBytes = 16 * 1024;
-constexpr uint64_t kTidOffset = 0x2d0;
+constexpr uint64_t kThreadBlockWindowBytes = 16 * 1024;  // how much of the end of a stack is searched for its block
 constexpr uint64_t kAbseilMagic = 0x4c833e95;
 constexpr uint64_t kScrapBytes = 256 * 1024;
 constexpr size_t kPageWords = kPageBytes / sizeof(uint64_t);
@@ -30,37 +31,38 @@ struct Piece {
 
 uint64_t RoundUp(uint64_t value) { return (value + kPageBytes - 1) / kPageBytes * kPageBytes; }
 
-// The address of a struct pthread in the last bytes of [start, end); 0 when there is none.
-uint64_t FindPthread(uint64_t start, uint64_t end, Peek& memory, bool* live) {
-  uint64_t words[kTcbWindowBytes / sizeof(uint64_t)];
-  const uint64_t bytes = std::min(end - start, kTcbWindowBytes);
+// The address of a thread's control block in the last bytes of [start, end); 0 when there is none.
+uint64_t FindThreadBlock(uint64_t start, uint64_t end, Peek& memory, bool* live) {
+  uint64_t words[kThreadBlockWindowBytes / sizeof(uint64_t)];
+  const uint64_t bytes = std::min(end - start, kThreadBlockWindowBytes);
   const uint64_t base = end - bytes;
   if (!memory.Read(base, words, bytes)) return 0;
   const size_t count = bytes / sizeof(uint64_t);
-  for (size_t i = 0; i + 2 < count; i += 2) {  // struct pthread is 64-byte aligned; 16 is on the safe side
-    const uint64_t self = base + i * sizeof(uint64_t);
-    if (words[i] != self || words[i + 2] != self) continue;
-    const size_t tid = i + kTidOffset / sizeof(uint64_t);
-    *live = tid<count&& static_cast<int32_t>(words[tid])> 0;
-    return self;
+  for (size_t i = 0; i + 2 < count; i += kThreadBlockAlignment / sizeof(uint64_t)) {
+    const uint64_t block = base + i * sizeof(uint64_t);
+    if (!IsThreadBlock(words + i, block)) continue;
+    const size_t id = i + kThreadIdOffset / sizeof(uint64_t);
+    const int32_t thread = id < count ? static_cast<int32_t>(words[id]) : 0;
+    *live = thread > 0;
+    return block;
   }
   return 0;
 }
 
 // Bytes of the thread stack that begins the mapping; 0 when none does.
 uint64_t StackBytes(const Vma& vma, Peek& memory, bool* live) {
-  if (vma.size() < kTcbWindowBytes) return 0;
-  if (FindPthread(vma.start, vma.end, memory, live) != 0) return vma.size();
+  if (vma.size() < kThreadBlockWindowBytes) return 0;
+  if (FindThreadBlock(vma.start, vma.end, memory, live) != 0) return vma.size();
   // Before kernel 6.7 a stack has the flags of any other anonymous mapping, and may be merged with what lies above it.
   // Its guard keeps its start: look where stacks of the usual sizes would end.
   if (vma.has(kNoHugePage)) return 0;
   const auto ends_at = [&](uint64_t size) -> uint64_t {
     if (size >= vma.size()) return 0;
-    const uint64_t window = vma.start + size - 2 * kPageBytes;
-    const uint64_t self = FindPthread(window, vma.start + size, memory, live);
-    return self == 0 ? 0 : RoundUp(self) - vma.start;  // struct pthread is the top of the stack, and under a page
+    const uint64_t window = vma.start + size - 2 * kMaxThreadBlockBytes;
+    const uint64_t block = FindThreadBlock(window, vma.start + size, memory, live);
+    return block == 0 ? 0 : RoundUp(block) - vma.start;  // the stack ends with the block, which begins in its last page
   };
-  for (uint64_t size = kTcbWindowBytes; size < kMiB; size *= 2) {
+  for (uint64_t size = kThreadBlockWindowBytes; size < kMiB; size *= 2) {
     if (const uint64_t bytes = ends_at(size)) return bytes;
   }
   for (uint64_t size = kMiB; size <= kMaxStackBytes; size += size < 16 * kMiB ? kMiB : 16 * kMiB) {
@@ -73,8 +75,8 @@ uint64_t StackBytes(const Vma& vma, Peek& memory, bool* live) {
 bool IsLoaderScrap(uint64_t start, uint64_t end, const AnonymousContext& context, Peek& memory) {
   if (end - start > kScrapBytes) return false;
   bool live = false;
-  for (uint64_t at = end; at > start; at -= std::min(at - start, kTcbWindowBytes)) {
-    if (FindPthread(start, at, memory, &live) != 0) return true;
+  for (uint64_t at = end; at > start; at -= std::min(at - start, kThreadBlockWindowBytes)) {
+    if (FindThreadBlock(start, at, memory, &live) != 0) return true;
   }
   uint64_t words[kPageWords];
   if (context.loader_end == 0 || !memory.Read(start, words, sizeof(words))) return false;
@@ -209,7 +211,7 @@ SegmentBytes SplitAnonymous(const Vma& vma, const AnonymousContext& context, Pee
     split.Add(Owner::kStack, at, at + stack_bytes);
     at += stack_bytes;
   } else if (vma.has(kNoHugePage) && context.guard_below) {
-    // MAP_STACK and a guard, but no pthread: a stack all the same (a fibre, or a thread that is just starting).
+    // MAP_STACK and a guard, but no control block: a stack all the same (a fibre, or a thread that is just starting).
     return Whole(vma, Owner::kStack);
   } else if (context.bss_end > at) {
     const uint64_t bss_end = std::min(context.bss_end, vma.end);

@@ -1,15 +1,14 @@
 // Private anonymous memory that is not V8's: who made it, read from its first bytes.
 //
 // The kernel merges neighbours with equal flags, so a mapping is not an allocation: a segment walk goes from piece to
-// piece. Layout facts (x86-64, glibc 2.26-2.42, unchanged since tcache came):
+// piece. Layout facts (glibc 2.26-2.42 on 64 bit, unchanged since tcache came):
 //
 //   thread arena    aligned heap_info (64 MiB) {ar_ptr, prev, size, mprotect_size}; size <= mprotect_size = the rw part
 //   mmapped chunk   {prev_size, size | 2}: bit 1 is IS_MMAPPED; size + prev_size is a multiple of the page. An aligned
 //                   allocation has its header prev_size bytes into the first page
 //   main arena      grown by mmap when brk is blocked: first chunk {?, size | 1}, PREV_INUSE only, chain of sizes, to
 //                   the end of the mapping or to fenceposts of 16 bytes
-//   pthread         struct pthread at the top of the stack: word 0 and word 2 point to itself, tid at 0x2d0;
-//                   tid 0: the thread is gone and glibc keeps the stack for the next one
+//   thread stack    ends with the thread's control block, see os/thread_block.h
 //   abseil          base::LowLevelAlloc block {size, 0x4c833e95 ^ address}; free blocks carry ~0x4c833e95
 //   ld.so           its own bump allocator: the first page points into the loader's image several times
 #ifndef EXTMEM_LEDGER_ANONYMOUS_H_

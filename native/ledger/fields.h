@@ -68,7 +68,7 @@ constexpr uint32_t kAllParts = kQuick | kLedger | kAllocator | kReclaimable | kD
   X(mallocSystemBytes, kAllocator, "held from the system, by the allocator's own account (virtual)")              \
   X(mallocMmappedCountBytes, kAllocator, "of which in mmapped chunks (glibc: hblkhd)")                            \
   X(mallocReclaimableAtMs, kReclaimable, "when malloc_info was read, same clock")                                 \
-  X(mallocReclaimableUs, kReclaimable, "CPU of that call; it holds the arena lock")                               \
+  X(mallocReclaimableUs, kReclaimable, "CPU of that call; with the allocator part it is the same one")            \
   X(mallocReclaimableBytes, kReclaimable, "what malloc_trim(0) would return if all of it is resident (estimate)") \
   X(threadCpuUs, kQuick, "CPU of our reader thread since it was started")                                         \
   X(ownBytes, kQuick, "memory of our own workspaces")

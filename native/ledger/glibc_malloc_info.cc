@@ -60,6 +60,9 @@ void MallocInfoParser::Line(const char* begin, const char* end) {
     info_.mmapped_bytes = Attribute(begin, end, " size=\"");
   } else if (Contains(begin, end, "<total ")) {
     free_bytes_ += Attribute(begin, end, " size=\"");
+    if (Contains(begin, end, "type=\"rest\"")) {
+      free_bytes_ = Minus(free_bytes_, Minus(Attribute(begin, end, " count=\""), heaps_));
+    }
   } else if (Contains(begin, end, "<system type=\"current\"")) {
     info_.system_bytes = Attribute(begin, end, " size=\"");
   }
@@ -78,6 +81,7 @@ void MallocInfoParser::CloseHeap() {
   const uint64_t top = Minus(heap_rest_bytes_, Minus(heap_bins_bytes_, heap_fast_bytes_));
   if (main_heap_) info_.reclaimable_bytes += Minus(top, kPageBytes);
   in_heap_ = main_heap_ = false;
+  heaps_++;
 }
 
 MallocInfo MallocInfoParser::Finish() {

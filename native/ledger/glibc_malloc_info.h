@@ -6,7 +6,7 @@
 //     <unsorted from="1041" to="131057" total="264704" count="3"/>
 //   </sizes>
 //   <total type="fast" count="0" size="0"/>      free in fastbins
-//   <total type="rest" count="6" size="400000"/> free in bins, with the top chunk
+//   <total type="rest" count="6" size="400000"/> free in bins, with the top chunk, which counts as one
 //   <system type="current" size="135168"/>
 //   </heap>
 //   ... the same totals once more outside any heap, with <total type="mmap" count= size=/>
@@ -14,6 +14,9 @@
 // malloc_trim gives back the whole pages inside a free chunk, behind its header of 48 bytes. A chunk of s bytes holds
 // s - 4096 bytes of whole pages on average; bins tell only total and count, so bins whose mean chunk is below a page
 // count for nothing, and the rest for total - 4096 * count. The top of the main arena is given back too.
+//
+// A chunk in a bin is summed with the lowest bit of its size word, a flag that is always set there: one byte too many
+// for each. Without these the totals are those of mallinfo2 to the byte.
 #ifndef EXTMEM_LEDGER_GLIBC_MALLOC_INFO_H_
 #define EXTMEM_LEDGER_GLIBC_MALLOC_INFO_H_
 
@@ -49,6 +52,7 @@ class MallocInfoParser {
   uint64_t heap_fast_bytes_ = 0;
   uint64_t heap_bins_bytes_ = 0;  // fastbins have rows among the sizes too
   uint64_t free_bytes_ = 0;
+  uint64_t heaps_ = 0;
   MallocInfo info_;
 };
 

@@ -19,8 +19,6 @@
 namespace extmem {
 namespace {
 
-constexpr double kSlowWalkUs = 10'000;
-
 enum class Outcome { kComplete, kTruncated, kUnreadable, kStopped };
 
 // Some thread arena of glibc, once a ledger has seen one: the way into the ring of arenas, which are never freed.
@@ -70,8 +68,8 @@ bool RunLedger(Workspace& workspace, const std::atomic<bool>& stop, double* numb
   Range own[Workspace::kMaxRanges + 1];
   options.own = own;
   options.own_count = Workspace::Ranges(own);
-  const OwnPagesBounds arena = BoundsOfOwnPages();
-  if (arena.start != 0) own[options.own_count++] = {arena.start, arena.end};
+  const OwnPagesBounds tables = BoundsOfOwnPages();
+  if (tables.start != 0) own[options.own_count++] = {tables.start, tables.end};
   options.next_seen = SeenNext;
   PeekSelf memory(workspace.pagemap(), workspace.pagemap_words());
   Ledger ledger;
@@ -111,7 +109,7 @@ bool RunLedger(Workspace& workspace, const std::atomic<bool>& stop, double* numb
 }
 static_assert(k_leafUnattributed - k_leafV8Heap + 1 == kLeafCount, "leaf fields and enum Leaf must have one order");
 
-void RunQuick(Workspace& workspace, double* numbers) {
+void RunQuick(double* numbers) {
   numbers[k_rssBytes] = ResidentBytesByStatm();
   numbers[k_threads] = ThreadCount();
   numbers[k_quickAtMs] = std::floor(MonotonicUs() / 1e3);
@@ -129,40 +127,46 @@ void RunDescriptors(Workspace& workspace, double* numbers) {
   numbers[k_fdAtMs] = std::floor(MonotonicUs() / 1e3);
 }
 
-void RunAllocator(double* numbers) {
-  const AllocatorCounters counters = ReadAllocator();
-  numbers[k_mallocCallUs] = counters.call_us;
-  numbers[k_mallocInUseBytes] = counters.in_use_bytes;
-  numbers[k_mallocSystemBytes] = counters.system_bytes;
-  numbers[k_mallocMmappedCountBytes] = counters.mmapped_bytes;
+// Both parts by one walk of the free chunks, which freezes whoever allocates: no pass does that twice.
+void RunAllocator(uint32_t parts, double* numbers) {
+  const AllocatorCounters counters = ReadAllocator((parts & kReclaimable) != 0);
   if (counters.mmapped_bytes >= 0) g_chunk_bytes.store(static_cast<uint64_t>(counters.mmapped_bytes));
-  numbers[k_mallocAtMs] = std::floor(MonotonicUs() / 1e3);
+  const double at_ms = std::floor(MonotonicUs() / 1e3);
+  if ((parts & kAllocator) != 0) {
+    numbers[k_mallocCallUs] = counters.call_us;
+    numbers[k_mallocInUseBytes] = counters.in_use_bytes;
+    numbers[k_mallocSystemBytes] = counters.system_bytes;
+    numbers[k_mallocMmappedCountBytes] = counters.mmapped_bytes;
+    numbers[k_mallocAtMs] = at_ms;
+  }
+  if ((parts & kReclaimable) != 0) {
+    numbers[k_mallocReclaimableUs] = counters.call_us;
+    numbers[k_mallocReclaimableBytes] = counters.reclaimable_bytes;
+    numbers[k_mallocReclaimableAtMs] = at_ms;
+  }
 }
 
-void RunReclaimable(Workspace& workspace, double* numbers) {
-  const double in_bins = ReadReclaimableBytes(&numbers[k_mallocReclaimableUs]);
+// After the ledger, which may just have found the way to the arenas.
+void LeaveOutWhatJoinsTops(Workspace& workspace, double* numbers) {
+  const double in_bins = numbers[k_mallocReclaimableBytes];
+  if (std::isnan(in_bins)) return;
   PeekSelf memory(workspace.pagemap(), workspace.pagemap_words());
   const double joining_tops = static_cast<double>(BytesJoiningTops(memory, g_any_arena.load()));
-  numbers[k_mallocReclaimableBytes] = std::isnan(in_bins) ? NAN : std::fmax(0, in_bins - joining_tops);
-  numbers[k_mallocReclaimableAtMs] = std::floor(MonotonicUs() / 1e3);
+  numbers[k_mallocReclaimableBytes] = std::fmax(0, in_bins - joining_tops);
 }
 
 }  // namespace
 
-uint32_t RunParts(uint32_t parts, SecondWalk second_walk, Workspace& workspace, const std::atomic<bool>& stop,
-                  double* numbers) {
+bool RunParts(uint32_t parts, Workspace& workspace, const std::atomic<bool>& stop, double* numbers) {
   for (size_t i = 0; i < kFieldCount; i++) {
     if ((kFieldTable[i].part & parts) != 0) numbers[i] = NAN;
   }
-  if ((parts & kQuick) != 0) RunQuick(workspace, numbers);
+  if ((parts & kQuick) != 0) RunQuick(numbers);
   if ((parts & kDescriptors) != 0) RunDescriptors(workspace, numbers);
-  if ((parts & kAllocator) != 0) {
-    RunAllocator(numbers);
-    if (second_walk == SecondWalk::kAfterQuickOne && numbers[k_mallocCallUs] > kSlowWalkUs) parts &= ~kReclaimable;
-  }
-  if ((parts & kLedger) != 0 && !RunLedger(workspace, stop, numbers)) return 0;
-  if ((parts & kReclaimable) != 0) RunReclaimable(workspace, numbers);
-  return parts;
+  if ((parts & (kAllocator | kReclaimable)) != 0) RunAllocator(parts, numbers);
+  if ((parts & kLedger) != 0 && !RunLedger(workspace, stop, numbers)) return false;
+  if ((parts & kReclaimable) != 0) LeaveOutWhatJoinsTops(workspace, numbers);
+  return true;
 }
 
 uint32_t ProbeCapabilities(uint64_t object_address) {

@@ -10,14 +10,9 @@
 
 namespace extmem {
 
-// malloc_info walks the chunks that mallinfo2 has walked, under the same lock. Nobody who did not ask for it may be
-// frozen twice by one pass, so an automatic pass leaves it out after a slow walk.
-enum class SecondWalk { kAlways, kAfterQuickOne };
-
-// Fills `numbers` (kFieldCount doubles), setting unknown fields of these parts to NaN. Returns the parts that ran; 0
-// when `stop` ended a long pass early, and then the numbers are not to be used.
-uint32_t RunParts(uint32_t parts, SecondWalk second_walk, Workspace& workspace, const std::atomic<bool>& stop,
-                  double* numbers);
+// Fills `numbers` (kFieldCount doubles), setting unknown fields of these parts to NaN. False: `stop` ended a long pass
+// early, and the numbers are not to be used.
+bool RunParts(uint32_t parts, Workspace& workspace, const std::atomic<bool>& stop, double* numbers);
 
 // What works on this machine, for probe().
 enum Probe : uint32_t {

@@ -1,18 +1,21 @@
-// Clocks by the vdso: no libuv loop, no allocation, any thread.
+// Clocks of the kernel: no allocation, no lock, any thread.
 #ifndef EXTMEM_OS_CLOCK_H_
 #define EXTMEM_OS_CLOCK_H_
 
 #include <time.h>
 
+#include <cstdint>
+
 namespace extmem {
 
-inline double ClockUs(clockid_t clock) {
+inline uint64_t ClockNs(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
-inline double MonotonicUs() { return ClockUs(CLOCK_MONOTONIC); }
-inline double ThreadCpuUs() { return ClockUs(CLOCK_THREAD_CPUTIME_ID); }
+inline uint64_t MonotonicNs() { return ClockNs(CLOCK_MONOTONIC); }
+inline double MonotonicUs() { return static_cast<double>(MonotonicNs()) / 1e3; }
+inline double ThreadCpuUs() { return static_cast<double>(ClockNs(CLOCK_THREAD_CPUTIME_ID)) / 1e3; }
 
 }  // namespace extmem
 

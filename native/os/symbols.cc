@@ -10,15 +10,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <mutex>
 
 #include "os/elf_image.h"
+#include "os/lock.h"
 #include "os/safe_read.h"
 
 namespace extmem {
 namespace {
 
-std::mutex g_modules_mutex;
+Lock g_lock;
 std::vector<Module>& KnownList() {
   static std::vector<Module>* list = new std::vector<Module>;  // outlives every thread
   return *list;
@@ -165,7 +165,7 @@ int NoteObject(dl_phdr_info* info, size_t, void* data) {
 }  // namespace
 
 void NoteModules(uint32_t generation) {
-  std::lock_guard<std::mutex> guard(g_modules_mutex);
+  Locked locked(&g_lock);
   std::vector<Module>& known = KnownList();
   Note note = {generation, &known, std::vector<bool>(known.size(), false)};
   dl_iterate_phdr(NoteObject, &note);
@@ -175,7 +175,7 @@ void NoteModules(uint32_t generation) {
 }
 
 std::vector<Module> KnownModules() {
-  std::lock_guard<std::mutex> guard(g_modules_mutex);
+  Locked locked(&g_lock);
   return KnownList();
 }
 

@@ -111,7 +111,6 @@ void Mapped(Thread* thread, void* start, size_t length, const uintptr_t* frame) 
   errno = saved;
 }
 
-// The child of a fork may not take locks.
 void Unmapped(void* start, size_t length) {
   Thread* thread = ThisThread();
   if (thread->busy || g_mean.load(std::memory_order_relaxed) == 0) return;
@@ -132,6 +131,7 @@ void Reserved(void* start, size_t length) {
 void Invalidated(void* start, size_t length) { SafeReadForget(reinterpret_cast<uintptr_t>(start), length); }
 
 void Committed(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
+  if (g_mean.load(std::memory_order_relaxed) == 0) return;
   uintptr_t from = reinterpret_cast<uintptr_t>(start);
   if (SeenReservedPart(&from, &length)) Mapped(thread, reinterpret_cast<void*>(from), length, frame);
 }

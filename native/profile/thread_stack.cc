@@ -6,6 +6,7 @@
 
 #include "os/proc_maps.h"
 #include "os/safe_read.h"
+#include "os/thread_block.h"
 
 namespace extmem {
 
@@ -19,15 +20,6 @@ constexpr uintptr_t kMaxReach = 16u << 20;
 constexpr uintptr_t kBaseBytes = 64u << 10;
 
 bool g_reads_checked = false;
-
-// glibc puts a thread's control block at the high end of its stack.
-uintptr_t ThreadPointer() {
-  uintptr_t pointer = 0;
-#if defined(__x86_64__)
-  asm("mov %%fs:0, %0" : "=r"(pointer));
-#endif
-  return pointer;
-}
 
 // Asks the kernel for one byte of every page.
 bool PagesReadable(uintptr_t low, uintptr_t high) {
@@ -50,7 +42,7 @@ bool PagesReadable(uintptr_t low, uintptr_t high) {
 bool StackKnown(Thread* thread, uintptr_t sp) {
   if (thread->stack_high == kUnknowable) return false;
   if (thread->stack_high == 0) {
-    const uintptr_t high = ThreadPointer();
+    const uintptr_t high = ThisThreadBlock();  // the high end of the stack
     if (!g_reads_checked || high < sp || high - sp > kMaxReach || !PagesReadable(sp, high)) {
       thread->stack_high = kUnknowable;
       return false;

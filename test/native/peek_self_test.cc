@@ -15,11 +15,13 @@
 
 #include <cmath>
 #include <cstring>
+#include <thread>
 
 #include "check.h"
 #include "ledger/fields.h"
 #include "ledger/pass.h"
 #include "ledger/workspace.h"
+#include "os/thread_block.h"
 
 namespace {
 
@@ -51,7 +53,7 @@ bool InChild(Body body) {
 
 bool LedgerSums(double* numbers) {
   extmem::Workspace workspace;
-  if (!extmem::RunParts(extmem::kAllParts, extmem::SecondWalk::kAlways, workspace, g_never, numbers)) return false;
+  if (!extmem::RunParts(extmem::kAllParts, workspace, g_never, numbers)) return false;
   double sum = 0;
   for (size_t i = extmem::k_leafV8Heap; i <= extmem::k_leafUnattributed; i++) sum += numbers[i];
   return sum > 1e6 && sum == numbers[extmem::k_ledgerRssBytes];
@@ -68,6 +70,22 @@ void ReadsWhatIsThereAndNothingElse() {
   CHECK_EQUAL(memory.failures(), 0u);
   CHECK(!memory.Read(0x1000, &copy, sizeof(copy)));
   CHECK_EQUAL(memory.failures(), 1u);
+}
+
+// The facts of os/thread_block.h, against the libc that runs here.
+void FindsTheThreadsBlock() {
+  const auto check = [] {
+    extmem::PeekSelf memory(nullptr, 0);
+    uint64_t words[extmem::kThreadIdOffset / sizeof(uint64_t) + 1];
+    const uint64_t block = extmem::ThisThreadBlock();
+    if (block % extmem::kThreadBlockAlignment != 0 || !memory.Read(block, words, sizeof(words))) return false;
+    return extmem::IsThreadBlock(words, block) &&
+           static_cast<pid_t>(words[extmem::kThreadIdOffset / sizeof(uint64_t)]) == syscall(SYS_gettid);
+  };
+  CHECK(check());
+  bool other = false;
+  std::thread([&] { other = check(); }).join();
+  CHECK(other);
 }
 
 void CountsResidentPages() {
@@ -110,8 +128,7 @@ void WithoutDescriptorsNumbersAreUnknown() {
     setrlimit(RLIMIT_NOFILE, &none);
     double numbers[extmem::kFieldCount] = {};
     extmem::Workspace workspace;
-    if (!extmem::RunParts(extmem::kQuick | extmem::kLedger, extmem::SecondWalk::kAlways, workspace, g_never, numbers))
-      return false;
+    if (!extmem::RunParts(extmem::kQuick | extmem::kLedger, workspace, g_never, numbers)) return false;
     for (size_t i = 0; i < extmem::kFieldCount; i++) {
       const bool asked = (extmem::kFieldTable[i].part & (extmem::kQuick | extmem::kLedger)) != 0;
       if (asked && i != extmem::k_quickAtMs && !std::isnan(numbers[i])) return false;
@@ -124,7 +141,7 @@ void AStoppedPassGivesNothing() {
   const std::atomic<bool> stop{true};
   extmem::Workspace workspace;
   double numbers[extmem::kFieldCount];
-  CHECK(!extmem::RunParts(extmem::kLedger, extmem::SecondWalk::kAlways, workspace, stop, numbers));
+  CHECK(!extmem::RunParts(extmem::kLedger, workspace, stop, numbers));
 }
 
 void AWorkspaceGrowsToItsLimit() {
@@ -145,6 +162,7 @@ void AWorkspaceGrowsToItsLimit() {
 
 int main() {
   ReadsWhatIsThereAndNothingElse();
+  FindsTheThreadsBlock();
   CountsResidentPages();
   WithoutTheCallTheFileServes();
   WithoutPagemapTheSumHolds();
