@@ -131,7 +131,10 @@ export function testThread(binding: Binding): StackLevel {
 function tryStacks(binding: Binding): StackLevel {
   try {
     const missing = binding.profileRegister();
-    if (missing !== null) return { level: 0, reason: `this V8 does not publish ${missing}: native frames only` };
+    if (missing !== null) {
+      const reason = missing.startsWith('/') ? `${missing} cannot be read` : `this V8 does not publish ${missing}`;
+      return { level: 0, reason: `${reason}: native frames only` };
+    }
     const look: Look = () => [binding.profileCapture(), callSites()];
     const make = new Script(source, { filename }).runInThisContext() as (
       look: Look,

@@ -1,4 +1,4 @@
-// Clocks of the kernel: no allocation, no lock, any thread.
+// Clocks of the kernel: no allocation, no lock, any thread, also from hooks.
 #ifndef EXTMEM_OS_CLOCK_H_
 #define EXTMEM_OS_CLOCK_H_
 
@@ -15,6 +15,8 @@ inline uint64_t ClockNs(clockid_t clock) {
 }
 inline uint64_t MonotonicNs() { return ClockNs(CLOCK_MONOTONIC); }
 inline double MonotonicUs() { return static_cast<double>(MonotonicNs()) / 1e3; }
+// Read from memory that the kernel shares, without a look at the hardware; late by some milliseconds.
+inline uint32_t CoarseSeconds() { return static_cast<uint32_t>(ClockNs(CLOCK_MONOTONIC_COARSE) / 1'000'000'000); }
 inline double ThreadCpuUs() { return static_cast<double>(ClockNs(CLOCK_THREAD_CPUTIME_ID)) / 1e3; }
 
 }  // namespace extmem

@@ -12,6 +12,15 @@
 
 namespace extmem {
 
+// The relocations that put the address of a symbol into a word: for calls, for data, and in initialised data.
+#if defined(__x86_64__)
+constexpr uint32_t kCallRelocation = R_X86_64_JUMP_SLOT, kDataRelocation = R_X86_64_GLOB_DAT,
+                   kWordRelocation = R_X86_64_64;
+#elif defined(__aarch64__)
+constexpr uint32_t kCallRelocation = R_AARCH64_JUMP_SLOT, kDataRelocation = R_AARCH64_GLOB_DAT,
+                   kWordRelocation = R_AARCH64_ABS64;
+#endif
+
 struct LoadedObject {
   const char* path;  // empty for the executable; owned by the loader
   uintptr_t base;

@@ -33,6 +33,21 @@ bool ReadUnknown(uintptr_t address, void* into, size_t size) {
   return syscall(SYS_process_vm_readv, pid, &local, 1L, &remote, 1L, 0L) == static_cast<long>(size);
 }
 
+bool ReadableNow(uintptr_t low, uintptr_t high) {
+  constexpr size_t kBatch = 64;
+  iovec pages[kBatch];
+  char bytes[kBatch];
+  uintptr_t page = low & ~(kReadPage - 1);
+  while (page < high) {
+    size_t count = 0;
+    for (; count < kBatch && page < high; page += kReadPage) pages[count++] = {reinterpret_cast<void*>(page), 1};
+    iovec into = {bytes, count};
+    const long got = syscall(SYS_process_vm_readv, syscall(SYS_getpid), &into, 1L, pages, count, 0L);
+    if (got != static_cast<long>(count)) return false;
+  }
+  return true;
+}
+
 bool SafeReadWorks() {
   uintptr_t word = 42, copy = 0;
   return ReadUnknown(reinterpret_cast<uintptr_t>(&word), &copy, sizeof(copy)) && copy == 42;

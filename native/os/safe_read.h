@@ -2,7 +2,7 @@
 //
 // Everything that a live JavaScript frame refers to is alive, hence mapped. What is guarded against is a word that
 // only looks like a reference. Each page is asked for once by a system call that fails instead of faulting, and then
-// remembered until the executable gives address space back (Forget). Any thread; no lock.
+// remembered until the executable gives address space back (Forget). Any thread, also from hooks; no lock.
 #ifndef EXTMEM_OS_SAFE_READ_H_
 #define EXTMEM_OS_SAFE_READ_H_
 
@@ -26,6 +26,8 @@ bool PageReadable(uintptr_t page);
 uint64_t SafeReadAsked();
 // Copies by system call, without remembering anything; for addresses of which nothing is known.
 bool ReadUnknown(uintptr_t address, void* into, size_t size);
+// Whether every page from `low` to `high` can be read, likewise.
+bool ReadableNow(uintptr_t low, uintptr_t high);
 
 constexpr uintptr_t kReadPage = 4096;  // a divisor of the page size everywhere
 

@@ -14,11 +14,11 @@ namespace extmem {
 struct Module {
   uintptr_t low, high, base;
   std::string path;
-  uint32_t first_generation;  // see FrameRecord
+  uint32_t first_generation;  // what NoteModules was given when it was first seen
   uint32_t last_generation;   // UINT32_MAX while it is loaded
 };
 
-// Takes note of what is loaded now. One thread at a time.
+// Takes note of what is loaded now; `generation` grows whenever that changed.
 void NoteModules(uint32_t generation);
 std::vector<Module> KnownModules();
 

@@ -19,8 +19,8 @@
 
 namespace extmem {
 
-constexpr uint64_t kThreadBlockAlignment = 16;   // 64 in the versions seen
-constexpr uint64_t kMaxThreadBlockBytes = 4096;  // some 2300 in the versions seen
+constexpr uint64_t kThreadBlockAlignment = 16;   // 64 as glibc 2.36 is built
+constexpr uint64_t kMaxThreadBlockBytes = 4096;  // 2368 in glibc 2.36
 constexpr size_t kThreadIdOffset = 0x2d0;
 
 // Whether the words read at `address` (at least three) begin a block.

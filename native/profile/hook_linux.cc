@@ -4,6 +4,8 @@
 // non-relocatable executable lends out as the function's address, or a lazy-binding stub of its own object. Anything
 // else belongs to somebody else and is left alone. The old value is kept per slot, and the page gets its former
 // protection back.
+//
+// All of it waits for the loader, so none of it is for hooks: these are in hook_functions.cc.
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -21,12 +23,6 @@
 namespace extmem {
 
 namespace {
-
-#if defined(__x86_64__)
-constexpr uint32_t kCallSlot = R_X86_64_JUMP_SLOT, kDataSlot = R_X86_64_GLOB_DAT, kWord = R_X86_64_64;
-#elif defined(__aarch64__)
-constexpr uint32_t kCallSlot = R_AARCH64_JUMP_SLOT, kDataSlot = R_AARCH64_GLOB_DAT, kWord = R_AARCH64_ABS64;
-#endif
 
 struct Slot {
   std::atomic<uintptr_t>* place;
@@ -89,7 +85,8 @@ void ForEachSlot(const LoadedObject& object, bool executable, Visit visit) {
       const ElfW(Rela)& relocation = object.relocations[table][i];
       const uint32_t type = static_cast<uint32_t>(ELF64_R_TYPE(relocation.r_info));
       const size_t index = ELF64_R_SYM(relocation.r_info);
-      if (index == 0 || (type != kCallSlot && type != kDataSlot && !(type == kWord && relocation.r_addend == 0))) {
+      if (index == 0 || (type != kCallRelocation && type != kDataRelocation &&
+                         !(type == kWordRelocation && relocation.r_addend == 0))) {
         continue;
       }
       const uintptr_t place = object.base + relocation.r_offset;
@@ -167,7 +164,7 @@ int ScanObject(dl_phdr_info* info, size_t, void* data) {
                   if (value == 0) return;  // an optional function that is absent: its address is tested
                   // Not bound yet: the slot leads back into its own object, yet not to a definition there.
                   const bool defined_here = symbol.st_shndx != SHN_UNDEF && value == object.base + symbol.st_value;
-                  const bool lazy = type == kCallSlot && object.Contains(value) && !defined_here;
+                  const bool lazy = type == kCallRelocation && object.Contains(value) && !defined_here;
                   const bool expected = value == reinterpret_cast<uintptr_t>(*function.original) ||
                                         (g_stubs[f] != 0 && value == g_stubs[f]) || lazy;
                   if (!expected) {

@@ -3,12 +3,12 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 
+#include "os/clock.h"
 #include "os/lock.h"
 #include "os/proc_maps.h"
 #include "os/safe_read.h"
@@ -35,21 +35,9 @@ const Thread* g_owner = nullptr;
 // Held while slots are rewritten, so never by a hook, and not by a forked child.
 Lock g_control;
 
-// The coarse clock is read from memory that the kernel shares; no system call.
-uint32_t Second() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return static_cast<uint32_t>(now.tv_sec);
-}
-
 uint64_t SeedOf(const Thread* thread) {
   uint64_t seed = g_seed.load(std::memory_order_relaxed);
-  if (seed == 0) {
-    timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    seed = static_cast<uint64_t>(now.tv_nsec) << 20 ^ static_cast<uint64_t>(now.tv_sec) ^
-           reinterpret_cast<uintptr_t>(thread);
-  }
+  if (seed == 0) seed = MonotonicNs() << 20 ^ reinterpret_cast<uintptr_t>(thread);
   // Neighbouring seeds must not give neighbouring first draws.
   seed = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9ull;
   seed = (seed ^ (seed >> 27)) * 0x94D049BB133111EBull;
@@ -92,7 +80,7 @@ void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame)
   const uint64_t sampled_mean = thread->sampler.Exhausted(size, mean, SeedOf(thread));
   if (sampled_mean != 0) {
     if (thread->id == 0) thread->id = static_cast<uint32_t>(syscall(SYS_gettid));
-    const uint32_t second = Second();
+    const uint32_t second = CoarseSeconds();
     const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), false);
     LiveInsert(reinterpret_cast<uintptr_t>(block), {size, sampled_mean, stack, second, thread->id});
     Limit(second);
@@ -216,7 +204,7 @@ const char* ProfileRegisterThread() {
   const bool known = StackInit() && StackRegisterThread(thread);
   thread->busy = false;
   if (thread->isolate != nullptr) return nullptr;
-  return missing != nullptr ? missing : known ? "code ranges" : "stack bounds";
+  return missing != nullptr ? missing : known ? "v8::Isolate::CopyCodePages" : "/proc/self/maps";
 }
 
 void ProfileThreadEnds() {

@@ -1,7 +1,7 @@
 // The native profiler: hooks, sampling, stacks and the table of live samples put together.
 //
-// One per process. Start, Stop, Rescan and SetRate may be called by any environment, not from hooks. A forked child
-// inherits the hooks, but samples nothing.
+// One per process. Any environment may call these functions, no hook does: they wait for the loader and allocate. What
+// the hooks report comes in through a HookObserver (hook.h). A forked child inherits the hooks, but samples nothing.
 #ifndef EXTMEM_PROFILE_PROFILE_H_
 #define EXTMEM_PROFILE_PROFILE_H_
 
@@ -34,7 +34,8 @@ bool ProfileRescan();
 ProfileCounters ProfileCount();
 uint64_t ProfileOwnBytes();
 
-// The calling thread runs JavaScript whose frames may be decoded from now on: null, or what is missing for that.
+// The calling thread runs JavaScript whose frames may be decoded from now on: null, or the name of what is missing for
+// that, a symbol or a file.
 const char* ProfileRegisterThread();
 void ProfileUnregisterThread();
 // The environment of the calling thread ends: its isolate is about to be taken down, and nobody else would stop a

@@ -1,9 +1,5 @@
 #include "profile/thread_stack.h"
 
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
 #include "os/proc_maps.h"
 #include "os/safe_read.h"
 #include "os/thread_block.h"
@@ -21,29 +17,13 @@ constexpr uintptr_t kBaseBytes = 64u << 10;
 
 bool g_reads_checked = false;
 
-// Asks the kernel for one byte of every page.
-bool PagesReadable(uintptr_t low, uintptr_t high) {
-  constexpr size_t kBatch = 64;
-  iovec pages[kBatch];
-  char bytes[kBatch];
-  uintptr_t page = low & ~(kReadPage - 1);
-  while (page < high) {
-    size_t count = 0;
-    for (; count < kBatch && page < high; page += kReadPage) pages[count++] = {reinterpret_cast<void*>(page), 1};
-    iovec into = {bytes, count};
-    long got = syscall(SYS_process_vm_readv, syscall(SYS_getpid), &into, 1L, pages, count, 0L);
-    if (got != static_cast<long>(count)) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 bool StackKnown(Thread* thread, uintptr_t sp) {
   if (thread->stack_high == kUnknowable) return false;
   if (thread->stack_high == 0) {
     const uintptr_t high = ThisThreadBlock();  // the high end of the stack
-    if (!g_reads_checked || high < sp || high - sp > kMaxReach || !PagesReadable(sp, high)) {
+    if (!g_reads_checked || high < sp || high - sp > kMaxReach || !ReadableNow(sp, high)) {
       thread->stack_high = kUnknowable;
       return false;
     }
@@ -54,7 +34,7 @@ bool StackKnown(Thread* thread, uintptr_t sp) {
   if (sp >= thread->stack_high) return false;  // a fiber elsewhere
   if (sp >= thread->stack_low) return true;
   if (thread->stack_low - sp > kMaxReach) return false;
-  if (g_reads_checked && !PagesReadable(sp, thread->stack_low)) return false;
+  if (g_reads_checked && !ReadableNow(sp, thread->stack_low)) return false;
   thread->stack_low = sp;
   return true;
 }

@@ -2,8 +2,8 @@
 // address of an object.
 //
 // V8 publishes most of these numbers for debuggers as variables `v8dbg_*` of the executable. A few are in no version;
-// they come from a table per major version (v8_layout.cc). Nothing here is trusted: whether the numbers fit the
-// running V8 is decided by the self-test (lib/selftest.ts), which compares real stacks.
+// they come from a table per major version (layout.cc). Nothing here is trusted: whether the numbers fit the
+// running V8 is decided by the self-test (lib/profile/selftest.ts), which compares real stacks.
 #ifndef EXTMEM_V8_LAYOUT_H_
 #define EXTMEM_V8_LAYOUT_H_
 
