@@ -44,7 +44,7 @@ export function toPprof(stacks: readonly SiteInput[], time: ProfileTime): Buffer
 
   const locationOf = (frame: StackFrame) =>
     locations.id(`${frame.kind}|${frame.name}|${frame.file}|${frame.line}|${frame.column}|${frame.pc}`, (id) => {
-      const name = frame.name || shownFrame(frame).function;
+      const name = frame.name || frameText(shownFrame(frame));
       const functionId = functions.id(
         `${name}|${frame.file}`,
         (number) =>
