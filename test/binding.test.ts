@@ -126,6 +126,7 @@ const cases: Readonly<Record<string, { readonly code?: number }>> = {
   openCloseThousandTimes: {},
   workersLoadAndUnload: {},
   ownerIsTerminatedDuringAPass: {},
+  terminatedInsideCalls: {},
   othersComeAndGoWhileMainOwns: {},
   childrenAreForkedDuringPasses: {},
   twoCopies: {},
