@@ -9,8 +9,7 @@
           "type": "none"
         }]
       ],
-      "include_dirs": ["native"],
-      "defines": ["NAPI_VERSION=8"],
+      "include_dirs": ["native", "<!(node -p \"require('node-addon-api').include_dir\")"],
       "cflags!": ["-fomit-frame-pointer"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-omit-frame-pointer"],
       "cflags_cc!": ["-std=gnu++14", "-std=gnu++17", "-std=gnu++20", "-fno-rtti", "-fno-exceptions"],

@@ -130,6 +130,7 @@ const cases: Readonly<Record<string, { readonly code?: number }>> = {
   openCloseThousandTimes: {},
   workersLoadAndUnload: {},
   ownerIsTerminatedDuringAPass: {},
+  terminatedInsideCalls: {},
   othersComeAndGoWhileMainOwns: {},
   childrenAreForkedDuringPasses: {},
   twoCopies: {},

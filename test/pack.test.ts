@@ -1,5 +1,5 @@
 /** What is published works where nothing is compiled: the packed tarball, installed without scripts. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -91,4 +91,18 @@ t.test('the binary needs no newer glibc than Node itself', (t) => {
     }
   }
   t.end();
+});
+
+t.test('the sources build, with the headers that the remedy names', { timeout: 300_000 }, async (t) => {
+  const installed = join(directory, 'node_modules');
+  symlinkSync(join(root, 'node_modules', 'node-addon-api'), join(installed, 'node-addon-api'));
+  const headers = (await succeed(process.execPath, [join(root, 'scripts', 'node-headers.mjs')], root)).stdout.trim();
+  const built = await run(
+    join(root, 'node_modules', '.bin', 'node-gyp'),
+    ['rebuild', `--nodedir=${join(headers, '..', '..')}`],
+    { cwd: join(installed, 'extmem'), slowestMs: 290_000 },
+  );
+  t.equal(built.code, 0, built.stderr);
+  const loaded = await run(process.execPath, ['-p', "require('extmem').doctor().addon"], { cwd: directory });
+  t.match(loaded.stdout, /build\/Release\/extmem\.node$/m, loaded.stderr);
 });

@@ -30,10 +30,14 @@ function candidates(): string[] {
   return found;
 }
 
+/** Only who compiles needs these headers, so they are no dependency of everybody's. */
+const build =
+  '`npm install --no-save node-addon-api` in the project and `npx node-gyp rebuild` in the package directory';
+
 function remedy(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ERR_DLOPEN_DISABLED') return 'start node with --allow-addons to permit it';
-  return 'rebuild it for this system with `npx node-gyp rebuild` in the package directory';
+  return `rebuild it for this system with ${build}`;
 }
 
 function load(): Native {
@@ -56,7 +60,7 @@ function load(): Native {
   const unavailable =
     failures.length > 0
       ? `the addon does not load: ${failures.join('; ')}`
-      : `no addon for ${here} in ${packageRoot}; supported: linux-x64 with glibc; build it with \`npx node-gyp rebuild\` there`;
+      : `no addon for ${here} in ${packageRoot}; supported: linux-x64 with glibc; build it with ${build}`;
   return { binding: null, path: null, unavailable };
 }
 

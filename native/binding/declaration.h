@@ -2,11 +2,11 @@
 #ifndef EXTMEM_BINDING_DECLARATION_H_
 #define EXTMEM_BINDING_DECLARATION_H_
 
-#include <node_api.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <string>
+
+#include "binding/addon_api.h"
 
 namespace extmem {
 
@@ -29,7 +29,7 @@ class Rows {
 
 struct FunctionRow {
   const char* name;
-  napi_callback call;
+  Napi::Function (*make)(napi_env env, const char* name, void* data);  // Napi::Function::New<f>
   const char* signature;
   const char* doc;
 };

@@ -5,17 +5,18 @@
 
 namespace extmem {
 
-Environment* Environment::Of(napi_env env) {
-  void* data = nullptr;
-  napi_get_instance_data(env, &data);
-  return static_cast<Environment*>(data);
+void CallOnPass(Napi::Env env, Napi::Function callback, void*, void*) {
+  if (env == nullptr || callback.IsEmpty()) return;  // the environment is being torn down
+  if (napi_call_function(env, env.Undefined(), callback, 0, nullptr, nullptr) != napi_pending_exception) return;
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
 }
 
 void Environment::Close() {
   CloseReader(this);
   // After the join nobody calls it any more.
-  if (on_pass != nullptr) napi_release_threadsafe_function(on_pass, napi_tsfn_abort);
-  on_pass = nullptr;
+  if (on_pass != nullptr) on_pass.Abort();
+  on_pass = OnPass();
   RemoveIsolate(this);
 }
 

@@ -1,19 +1,20 @@
-// What one environment (the main thread's, a worker's) holds while it lives.
+// What one environment (the main thread's, a worker's) holds while it lives: the instance data of its env.
 #ifndef EXTMEM_BINDING_ENVIRONMENT_H_
 #define EXTMEM_BINDING_ENVIRONMENT_H_
 
-#include <node_api.h>
-
+#include "binding/addon_api.h"
 #include "binding/weak_refs.h"
 
 namespace extmem {
 
+// Runs `callback` on the JavaScript thread. What it throws is an uncaught exception, as from any timer.
+void CallOnPass(Napi::Env env, Napi::Function callback, void*, void*);
+using OnPass = Napi::TypedThreadSafeFunction<void, void, CallOnPass>;
+
 struct Environment {
-  napi_threadsafe_function on_pass = nullptr;  // null unless this environment owns the reader
+  OnPass on_pass;  // null unless this environment owns the reader
   WeakRefs weak_refs;
 
-  // Null when Init failed.
-  static Environment* Of(napi_env env);
   // Stops and joins the reader, when this environment owns it, and takes back what it published.
   void Close();
 };

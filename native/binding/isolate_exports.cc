@@ -13,69 +13,61 @@
 namespace extmem {
 namespace {
 
-napi_value DeclaredBytes(napi_env env, napi_callback_info) {
-  int64_t bytes = 0;
-  napi_adjust_external_memory(env, 0, &bytes);
-  return Number(env, static_cast<double>(bytes));
+Napi::Value DeclaredBytes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), Napi::MemoryManagement::AdjustExternalMemory(info.Env(), 0));
 }
 
-napi_value Publish(napi_env env, napi_callback_info info) {
-  const Doubles from = DoublesOf(env, ArgumentAt(env, info, 0));
-  return Boolean(env, from.length >= kIsolateNumbers && PublishIsolate(Environment::Of(env), from.data));
+Napi::Value Publish(const Napi::CallbackInfo& info) {
+  Napi::Float64Array from = DoublesAt(info, 0);
+  const bool published =
+      from.ElementLength() >= kIsolateNumbers && PublishIsolate(info.Env().GetInstanceData<Environment>(), from.Data());
+  return Napi::Boolean::New(info.Env(), published);
 }
 
-napi_value Isolates(napi_env env, napi_callback_info) {
-  const size_t rows = CopyIsolates(Environment::Of(env), nullptr, 0);
-  if (rows == 0) return nullptr;  // undefined: the usual case should cost nothing
+Napi::Value Isolates(const Napi::CallbackInfo& info) {
+  const Environment* self = info.Env().GetInstanceData<Environment>();
+  const size_t rows = CopyIsolates(self, nullptr, 0);
+  if (rows == 0) return {};  // undefined: the usual case should cost nothing
   // A worker may have come or gone in between: rows that are gone stay 0, a thread id that no worker has.
   std::vector<double> numbers(rows * kIsolateNumbers);
-  CopyIsolates(Environment::Of(env), numbers.data(), rows);
-  return Numbers(env, numbers.data(), numbers.size());
+  CopyIsolates(self, numbers.data(), rows);
+  return Doubles(info.Env(), numbers.data(), numbers.size());
 }
 
-uint32_t SlotOf(napi_env env, napi_callback_info info) {
-  return static_cast<uint32_t>(IntegerAt(env, info, 0, WeakRefs::kNone));
+WeakRefs& RefsOf(const Napi::CallbackInfo& info) { return info.Env().GetInstanceData<Environment>()->weak_refs; }
+
+uint32_t SlotOf(const Napi::CallbackInfo& info) { return static_cast<uint32_t>(IntegerAt(info, 0, WeakRefs::kNone)); }
+
+Napi::Value WeakAdd(const Napi::CallbackInfo& info) {
+  const uint32_t slot = RefsOf(info).Add(info.Env(), info[0]);
+  return Napi::Number::New(info.Env(), slot == WeakRefs::kNone ? -1 : static_cast<double>(slot));
 }
 
-napi_value WeakAdd(napi_env env, napi_callback_info info) {
-  Environment* self = Environment::Of(env);
-  const uint32_t slot = self == nullptr ? WeakRefs::kNone : self->weak_refs.Add(env, ArgumentAt(env, info, 0));
-  return Number(env, slot == WeakRefs::kNone ? -1 : static_cast<double>(slot));
-}
+Napi::Value WeakGet(const Napi::CallbackInfo& info) { return {info.Env(), RefsOf(info).Get(info.Env(), SlotOf(info))}; }
 
-napi_value WeakGet(napi_env env, napi_callback_info info) {
-  Environment* self = Environment::Of(env);
-  return self == nullptr ? nullptr : self->weak_refs.Get(env, SlotOf(env, info));
-}
-
-napi_value WeakRemove(napi_env env, napi_callback_info info) {
-  Environment* self = Environment::Of(env);
-  if (self != nullptr) self->weak_refs.Remove(env, SlotOf(env, info));
-  return nullptr;
-}
+void WeakRemove(const Napi::CallbackInfo& info) { RefsOf(info).Remove(info.Env(), SlotOf(info)); }
 
 // send(2) refuses anything but a socket, so a descriptor that the program reused meanwhile takes no harm.
-napi_value SendNow(napi_env env, napi_callback_info info) {
-  const int fd = static_cast<int>(IntegerAt(env, info, 0, -1));
-  napi_value buffer = ArgumentAt(env, info, 1);
-  void* bytes = nullptr;
-  size_t size = 0;
-  if (buffer == nullptr || napi_get_buffer_info(env, buffer, &bytes, &size) != napi_ok) return Number(env, -1);
-  return Number(env, static_cast<double>(send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL)));
+Napi::Value SendNow(const Napi::CallbackInfo& info) {
+  const int fd = static_cast<int>(IntegerAt(info, 0, -1));
+  if (!info[1].IsTypedArray()) return Napi::Number::New(info.Env(), -1);  // IsBuffer() is true of a DataView too
+  const Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
+  const ssize_t sent = send(fd, bytes.Data(), bytes.ByteLength(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return Napi::Number::New(info.Env(), static_cast<double>(sent));
 }
 
 constexpr FunctionRow kFunctions[] = {
-    {"declaredBytes", DeclaredBytes, "(): number",
+    {"declaredBytes", Napi::Function::New<DeclaredBytes>, "(): number",
      "External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`."},
-    {"publishIsolate", Publish, "(numbers: Float64Array): boolean",
+    {"publishIsolate", Napi::Function::New<Publish>, "(numbers: Float64Array): boolean",
      "Publishes a row of this isolate, for `isolates()` of the others. False: the table is full."},
-    {"isolates", Isolates, "(): Float64Array | undefined",
+    {"isolates", Napi::Function::New<Isolates>, "(): Float64Array | undefined",
      "The rows of all other isolates that published; undefined: there are none."},
-    {"weakAdd", WeakAdd, "(object: object): number",
+    {"weakAdd", Napi::Function::New<WeakAdd>, "(object: object): number",
      "Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1."},
-    {"weakGet", WeakGet, "(slot: number): object | undefined", "undefined: it was collected."},
-    {"weakRemove", WeakRemove, "(slot: number): void", "Gives a slot of `weakAdd` back."},
-    {"sendNow", SendNow, "(fd: number, bytes: Buffer): number",
+    {"weakGet", Napi::Function::New<WeakGet>, "(slot: number): object | undefined", "undefined: it was collected."},
+    {"weakRemove", Napi::Function::New<WeakRemove>, "(slot: number): void", "Gives a slot of `weakAdd` back."},
+    {"sendNow", Napi::Function::New<SendNow>, "(fd: number, bytes: Buffer): number",
      "send(2) to a socket without waiting: how many bytes it took, or -1."},
 };
 

@@ -17,137 +17,102 @@
 namespace extmem {
 namespace {
 
-// Runs on the JavaScript thread. What the callback throws is an uncaught exception, as from any timer.
-void CallOnPass(napi_env env, napi_value callback, void*, void*) {
-  if (env == nullptr || callback == nullptr) return;  // the environment is being torn down
-  napi_value receiver = nullptr;
-  napi_get_undefined(env, &receiver);
-  if (napi_call_function(env, receiver, callback, 0, nullptr, nullptr) != napi_pending_exception) return;
-  napi_value error = nullptr;
-  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
-}
-
 // Runs on the reader's thread. A call that is already queued stands for this one too.
-void SignalPass(void* on_pass) {
-  napi_call_threadsafe_function(static_cast<napi_threadsafe_function>(on_pass), nullptr, napi_tsfn_nonblocking);
-}
+void SignalPass(void* on_pass) { OnPass(static_cast<napi_threadsafe_function>(on_pass)).NonBlockingCall(); }
 
-napi_value Open(napi_env env, napi_callback_info info) {
-  Environment* self = Environment::Of(env);
-  napi_value callback = ArgumentAt(env, info, 0);
-  const uint32_t interval_ms = static_cast<uint32_t>(IntegerAt(env, info, 1, 0));
-  napi_valuetype type = napi_undefined;
-  if (callback != nullptr) napi_typeof(env, callback, &type);
-  if (self == nullptr || self->on_pass != nullptr || type != napi_function) return Boolean(env, false);
-  napi_threadsafe_function on_pass = nullptr;
-  const napi_status created = napi_create_threadsafe_function(env, callback, nullptr, Text(env, "extmem"), 1, 1,
-                                                              nullptr, nullptr, nullptr, CallOnPass, &on_pass);
-  if (created != napi_ok) return Boolean(env, false);
-  napi_unref_threadsafe_function(env, on_pass);
-  const bool opened = OpenReader(self, SignalPass, on_pass, interval_ms);
+Napi::Value Open(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Environment* self = env.GetInstanceData<Environment>();
+  if (self->on_pass != nullptr || !info[0].IsFunction()) return Napi::Boolean::New(env, false);
+  const OnPass on_pass = OnPass::New(env, info[0].As<Napi::Function>(), "extmem", 1, 1);
+  if (on_pass == nullptr) return Napi::Boolean::New(env, false);
+  on_pass.Unref(env);
+  const bool opened = OpenReader(self, SignalPass, on_pass, static_cast<uint32_t>(IntegerAt(info, 1)));
   if (opened) {
     self->on_pass = on_pass;
   } else {
-    napi_release_threadsafe_function(on_pass, napi_tsfn_abort);
+    on_pass.Abort();
   }
-  return Boolean(env, opened);
+  return Napi::Boolean::New(env, opened);
 }
 
-napi_value Watch(napi_env env, napi_callback_info info) {
-  napi_value array = ArgumentAt(env, info, 0);
-  uint32_t length = 0;
-  bool is_array = false;
-  if (array != nullptr && napi_is_array(env, array, &is_array) == napi_ok && is_array) {
-    napi_get_array_length(env, array, &length);
-  }
-  std::vector<std::string> paths(length);
-  for (uint32_t i = 0; i < length; i++) {
-    napi_value path = nullptr;
-    if (napi_get_element(env, array, i, &path) == napi_ok) paths[i] = StringOf(env, path);
+void Watch(const Napi::CallbackInfo& info) {
+  const Napi::Array list = info[0].As<Napi::Array>();
+  std::vector<std::string> paths(list.IsArray() ? list.Length() : 0);
+  for (uint32_t i = 0; i < paths.size(); i++) {
+    Napi::Value path;
+    if (list.Get(i).UnwrapTo(&path) && path.IsString()) paths[i] = path.As<Napi::String>();
   }
   WatchFiles(std::move(paths));
-  return nullptr;
 }
 
-uint32_t PartsOf(napi_env env, napi_callback_info info) { return static_cast<uint32_t>(IntegerAt(env, info, 0, 0)); }
+uint32_t PartsOf(const Napi::CallbackInfo& info) { return static_cast<uint32_t>(IntegerAt(info, 0)); }
 
-napi_value Request(napi_env env, napi_callback_info info) {
-  RequestPass(PartsOf(env, info));
-  return nullptr;
+void Request(const Napi::CallbackInfo& info) { RequestPass(PartsOf(info)); }
+
+void Plan(const Napi::CallbackInfo& info) { PlanPasses(PartsOf(info)); }
+
+void Run(const Napi::CallbackInfo& info) { RunNow(PartsOf(info)); }
+
+void Read(const Napi::CallbackInfo& info) {
+  Napi::Float64Array into = DoublesAt(info, 0);
+  if (into.ElementLength() >= kFieldCount) CopyNumbers(into.Data());
 }
 
-napi_value Plan(napi_env env, napi_callback_info info) {
-  PlanPasses(PartsOf(env, info));
-  return nullptr;
-}
-
-napi_value Run(napi_env env, napi_callback_info info) {
-  RunNow(PartsOf(env, info));
-  return nullptr;
-}
-
-napi_value Read(napi_env env, napi_callback_info info) {
-  const Doubles into = DoublesOf(env, ArgumentAt(env, info, 0));
-  if (into.length >= kFieldCount) CopyNumbers(into.data);
-  return nullptr;
-}
-
-napi_value Texts(napi_env env, napi_callback_info) {
+Napi::Value Texts(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
   const std::vector<WatchedText> texts = WatchedTexts();
-  napi_value array = nullptr;
-  napi_create_array_with_length(env, texts.size(), &array);
-  for (size_t i = 0; i < texts.size() && array != nullptr; i++) {
-    napi_value text = nullptr;
-    napi_get_null(env, &text);
-    // Numbers and names of the kernel; Latin-1 is copied as it is.
+  Napi::Array array = Napi::Array::New(env, texts.size());
+  for (size_t i = 0; i < texts.size(); i++) {
+    napi_value text = env.Null();
+    // Numbers and names of the kernel; Latin-1 is copied as it is, which Napi::String does not offer.
     if (texts[i].readable) napi_create_string_latin1(env, texts[i].text.data(), texts[i].text.size(), &text);
-    napi_set_element(env, array, static_cast<uint32_t>(i), text);
+    array.Set(static_cast<uint32_t>(i), text);
   }
   return array;
 }
 
-napi_value Close(napi_env env, napi_callback_info) {
-  Environment* self = Environment::Of(env);
-  if (self != nullptr) self->Close();
-  return nullptr;
-}
+void Close(const Napi::CallbackInfo& info) { info.Env().GetInstanceData<Environment>()->Close(); }
 
-napi_value Allocator(napi_env env, napi_callback_info) { return Text(env, AllocatorName(DetectAllocator())); }
+Napi::Value Allocator(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), AllocatorName(DetectAllocator()));
+}
 
 // A napi_value is the address of a handle, and the handle holds the tagged pointer (low bit 1 on heap objects). That
 // is V8's business, not an API: read through the kernel, so that a V8 which does otherwise yields a refused probe.
-uint64_t AddressOfNewObject(napi_env env) {
-  napi_value object = nullptr;
-  if (napi_create_object(env, &object) != napi_ok) return 0;
+uint64_t AddressOfNewObject(Napi::Env env) {
+  const napi_value object = Napi::Object::New(env);
   PeekSelf memory(nullptr, 0);
   uint64_t tagged = 0;
   if (!memory.Read(reinterpret_cast<uint64_t>(object), &tagged, sizeof(tagged)) || (tagged & 1) == 0) return 0;
   return tagged - 1;
 }
 
-napi_value ProbeMachine(napi_env env, napi_callback_info) {
-  return Number(env, ProbeCapabilities(AddressOfNewObject(env)));
+Napi::Value ProbeMachine(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), ProbeCapabilities(AddressOfNewObject(info.Env())));
 }
 
 constexpr FunctionRow kFunctions[] = {
-    {"open", Open, "(onPass: () => void, intervalMs: number): boolean",
+    {"open", Napi::Function::New<Open>, "(onPass: () => void, intervalMs: number): boolean",
      "Starts the reader thread, which begins a pass by itself every `intervalMs`, or on request only when that is 0. "
      "`onPass` is called on this thread after each pass and keeps no process alive. False: another environment of this "
      "process owns it, or no thread could be started."},
-    {"watch", Watch, "(paths: readonly string[]): void",
+    {"watch", Napi::Function::New<Watch>, "(paths: readonly string[]): void",
      "Text files that each quick part reads, at most 64 KiB of each."},
-    {"request", Request, "(parts: number): void",
+    {"request", Napi::Function::New<Request>, "(parts: number): void",
      "Wakes the reader; `parts` is a sum of `parts.*`. Requests made during a pass are joined into the next one."},
-    {"plan", Plan, "(parts: number): void",
+    {"plan", Napi::Function::New<Plan>, "(parts: number): void",
      "What the next pass that begins by itself runs beside the quick part. Wakes nobody."},
-    {"run", Run, "(parts: number): void", "The same on the calling thread. Works without `open()`."},
-    {"read", Read, "(into: Float64Array): void", "Copies the latest numbers of passes."},
-    {"texts", Texts, "(): (string | null)[]", "The watched files, in their order; null: unreadable, or not read yet."},
-    {"close", Close, "(): void",
+    {"run", Napi::Function::New<Run>, "(parts: number): void",
+     "The same on the calling thread. Works without `open()`."},
+    {"read", Napi::Function::New<Read>, "(into: Float64Array): void", "Copies the latest numbers of passes."},
+    {"texts", Napi::Function::New<Texts>, "(): (string | null)[]",
+     "The watched files, in their order; null: unreadable, or not read yet."},
+    {"close", Napi::Function::New<Close>, "(): void",
      "Stops and joins the reader, when this environment opened it, and takes back what it published."},
-    {"allocator", Allocator, "(): 'glibc' | 'jemalloc' | 'tcmalloc' | 'mimalloc' | 'unknown'",
+    {"allocator", Napi::Function::New<Allocator>, "(): 'glibc' | 'jemalloc' | 'tcmalloc' | 'mimalloc' | 'unknown'",
      "Which C allocator serves this process."},
-    {"probe", ProbeMachine, "(): number",
+    {"probe", Napi::Function::New<ProbeMachine>, "(): number",
      "What works here, a sum of `probes.*`. Reads smaps once, on the calling thread."},
 };
 

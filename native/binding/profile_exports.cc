@@ -16,8 +16,8 @@ namespace extmem {
 namespace {
 
 // 0 unless the first argument is a number that the table has given out.
-uint32_t IdAt(napi_env env, napi_callback_info info, const InternTable& table) {
-  const int64_t id = IntegerAt(env, info, 0, 0);
+uint32_t IdAt(const Napi::CallbackInfo& info, const InternTable& table) {
+  const int64_t id = IntegerAt(info, 0);
   return id >= 1 && id < table.count() ? static_cast<uint32_t>(id) : 0;
 }
 
@@ -27,57 +27,46 @@ constexpr NameRow kFrameKinds[] = {EXTMEM_FRAME_KINDS(EXTMEM_ENUM_NAME)};
 #undef EXTMEM_ENUM_NAME
 
 template <typename Enum>
-napi_value NameOf(napi_env env, Rows<NameRow> names, Enum value) {
-  return Text(env, names[static_cast<size_t>(value)].name);
+Napi::String NameOf(Napi::Env env, Rows<NameRow> names, Enum value) {
+  return Napi::String::New(env, names[static_cast<size_t>(value)].name);
 }
 
-napi_value Start(napi_env env, napi_callback_info info) {
+Napi::Value Start(const Napi::CallbackInfo& info) {
   ProfileOptions options;
-  options.mean_bytes = static_cast<uint64_t>(IntegerAt(env, info, 0, 0));
-  options.max_samples_per_second = static_cast<uint32_t>(IntegerAt(env, info, 1, 0));
-  options.depth = static_cast<uint32_t>(IntegerAt(env, info, 2, 0));
-  options.seed = static_cast<uint64_t>(IntegerAt(env, info, 3, 0));
-  return NameOf(env, kHookStatuses, ProfileStart(options));
+  options.mean_bytes = static_cast<uint64_t>(IntegerAt(info, 0));
+  options.max_samples_per_second = static_cast<uint32_t>(IntegerAt(info, 1));
+  options.depth = static_cast<uint32_t>(IntegerAt(info, 2));
+  options.seed = static_cast<uint64_t>(IntegerAt(info, 3));
+  return NameOf(info.Env(), kHookStatuses, ProfileStart(options));
 }
 
-napi_value Stop(napi_env env, napi_callback_info) {
-  ProfileStop();
-  return nullptr;
-}
+void Stop(const Napi::CallbackInfo&) { ProfileStop(); }
 
-napi_value SetRate(napi_env env, napi_callback_info info) {
-  ProfileSetRate(static_cast<uint64_t>(IntegerAt(env, info, 0, 0)));
-  return nullptr;
-}
+void SetRate(const Napi::CallbackInfo& info) { ProfileSetRate(static_cast<uint64_t>(IntegerAt(info, 0))); }
 
-napi_value Rescan(napi_env env, napi_callback_info) { return Boolean(env, ProfileRescan()); }
+Napi::Value Rescan(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), ProfileRescan()); }
 
-napi_value RegisterThread(napi_env env, napi_callback_info) {
+Napi::Value RegisterThread(const Napi::CallbackInfo& info) {
   const char* missing = ProfileRegisterThread();
-  return missing == nullptr ? Null(env) : Text(env, missing);
+  return missing == nullptr ? info.Env().Null() : Napi::String::New(info.Env(), missing);
 }
 
-napi_value UnregisterThread(napi_env env, napi_callback_info) {
-  ProfileUnregisterThread();
-  return nullptr;
-}
+void UnregisterThread(const Napi::CallbackInfo&) { ProfileUnregisterThread(); }
 
-napi_value SetLevel(napi_env env, napi_callback_info info) {
-  const int64_t level = IntegerAt(env, info, 0, 0);
+void SetLevel(const Napi::CallbackInfo& info) {
+  const int64_t level = IntegerAt(info, 0);
   StackSetLevel(level >= 2 ? StackLevel::kLines : level >= 1 ? StackLevel::kNames : StackLevel::kNative);
-  return nullptr;
 }
 
-napi_value Capture(napi_env env, napi_callback_info) { return Number(env, ProfileCapture()); }
+Napi::Value Capture(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), ProfileCapture()); }
 
-napi_value Counters(napi_env env, napi_callback_info info) {
-  const Doubles into = DoublesOf(env, ArgumentAt(env, info, 0));
+void Counters(const Napi::CallbackInfo& info) {
+  Napi::Float64Array into = DoublesAt(info, 0);
   const ProfileNumbers numbers = CountProfile();
-  if (into.length >= sizeof(numbers) / sizeof(double)) memcpy(into.data, &numbers, sizeof(numbers));
-  return nullptr;
+  if (into.ByteLength() >= sizeof(numbers)) memcpy(into.Data(), &numbers, sizeof(numbers));
 }
 
-napi_value Totals(napi_env env, napi_callback_info) {
+Napi::Value Totals(const Napi::CallbackInfo& info) {
   const uint32_t count = Stacks().count();
   std::vector<uint32_t> oldest(count);
   LiveOldest(oldest.data(), count);
@@ -86,126 +75,122 @@ napi_value Totals(napi_env env, napi_callback_info) {
     const StackTotals totals = LiveTotals(stack);
     if (totals.samples != 0) rows.push_back(CountStack(stack, totals, oldest[stack]));
   }
-  return Numbers(env, rows.data(), rows.size() * sizeof(StackNumbers) / sizeof(double));
+  return Doubles(info.Env(), rows.data(), rows.size() * sizeof(StackNumbers) / sizeof(double));
 }
 
-napi_value StackOf(napi_env env, napi_callback_info info) {
-  const uint32_t id = IdAt(env, info, Stacks());
+Napi::Value StackOf(const Napi::CallbackInfo& info) {
+  const uint32_t id = IdAt(info, Stacks());
   const uint32_t length = id == 0 ? 0 : Stacks().Length(id) / sizeof(uint32_t);
   const uint32_t* frames = id == 0 ? nullptr : static_cast<const uint32_t*>(Stacks().Bytes(id));
   double numbers[kMaxDepth];
   for (uint32_t i = 0; i < length; i++) numbers[i] = frames[i];
-  return Numbers(env, numbers, length);
+  return Doubles(info.Env(), numbers, length);
 }
 
-napi_value InternedText(napi_env env, uint32_t id) {
-  if (id == 0) return Text(env, "", 0);
-  return Text(env, static_cast<const char*>(StackStrings().Bytes(id)), StackStrings().Length(id));
+Napi::String InternedText(Napi::Env env, uint32_t id) {
+  if (id == 0) return Napi::String::New(env, "");
+  return Napi::String::New(env, static_cast<const char*>(StackStrings().Bytes(id)), StackStrings().Length(id));
 }
 
-napi_value FrameOf(napi_env env, napi_callback_info info) {
-  const uint32_t id = IdAt(env, info, StackFrames());
-  if (id == 0) return Null(env);
+Napi::Value FrameOf(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const uint32_t id = IdAt(info, StackFrames());
+  if (id == 0) return env.Null();
   const FrameRecord& frame = *static_cast<const FrameRecord*>(StackFrames().Bytes(id));
-  napi_value object = nullptr;
-  napi_create_object(env, &object);
-  const struct {
-    const char* name;
-    napi_value value;
-  } fields[] = {
-      {"kind", NameOf(env, kFrameKinds, frame.kind)}, {"pc", Number(env, static_cast<double>(frame.pc))},
-      {"generation", Number(env, frame.generation)},  {"name", InternedText(env, frame.name)},
-      {"script", InternedText(env, frame.script)},    {"line", Number(env, frame.line)},
-      {"column", Number(env, frame.column)},
-  };
-  for (const auto& field : fields) napi_set_named_property(env, object, field.name, field.value);
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("kind", NameOf(env, kFrameKinds, frame.kind));
+  object.Set("pc", static_cast<double>(frame.pc));
+  object.Set("generation", frame.generation);
+  object.Set("name", InternedText(env, frame.name));
+  object.Set("script", InternedText(env, frame.script));
+  object.Set("line", frame.line);
+  object.Set("column", frame.column);
   return object;
 }
 
 // Symbol tables are read on a thread of the pool; the promise resolves to rows of [module, name, offset].
-struct SymbolWork {
-  napi_async_work work;
-  napi_deferred deferred;
-  std::vector<Module> modules;
-  std::vector<Address> addresses;
-  std::vector<Symbol> symbols;
+class SymbolWork : public Napi::AsyncWorker {
+ public:
+  SymbolWork(Napi::Env env, napi_deferred deferred, std::vector<Address> addresses)
+      : AsyncWorker(env, "extmem"), deferred_(deferred), modules_(KnownModules()), addresses_(std::move(addresses)) {}
+
+ protected:
+  void Execute() override { symbols_ = Symbolize(modules_, addresses_); }
+
+  void OnOK() override {
+    Napi::Array rows = Napi::Array::New(Env(), symbols_.size());
+    for (uint32_t i = 0; i < symbols_.size(); i++) {
+      const Symbol& symbol = symbols_[i];
+      Napi::Array row = Napi::Array::New(Env(), 3);
+      row.Set(0u, symbol.module);
+      row.Set(1u, symbol.name);
+      row.Set(2u, static_cast<double>(symbol.offset));
+      rows.Set(i, row);
+    }
+    napi_resolve_deferred(Env(), deferred_, rows);
+  }
+
+ private:
+  const napi_deferred deferred_;
+  const std::vector<Module> modules_;
+  const std::vector<Address> addresses_;
+  std::vector<Symbol> symbols_;
 };
 
-void RunSymbols(napi_env, void* data) {
-  SymbolWork* self = static_cast<SymbolWork*>(data);
-  self->symbols = Symbolize(self->modules, self->addresses);
-}
-
-void FinishSymbols(napi_env env, napi_status, void* data) {
-  SymbolWork* self = static_cast<SymbolWork*>(data);
-  napi_value rows = nullptr;
-  napi_create_array_with_length(env, self->symbols.size(), &rows);
-  for (uint32_t i = 0; i < self->symbols.size(); i++) {
-    const Symbol& symbol = self->symbols[i];
-    napi_value row = nullptr;
-    napi_create_array_with_length(env, 3, &row);
-    napi_set_element(env, row, 0, Text(env, symbol.module));
-    napi_set_element(env, row, 1, Text(env, symbol.name));
-    napi_set_element(env, row, 2, Number(env, static_cast<double>(symbol.offset)));
-    napi_set_element(env, rows, i, row);
-  }
-  napi_resolve_deferred(env, self->deferred, rows);
-  napi_delete_async_work(env, self->work);
-  delete self;
-}
-
-std::vector<Address> AddressesOf(const Doubles& pairs) {
-  std::vector<Address> addresses;
-  for (size_t i = 0; i + 1 < pairs.length; i += 2) {
-    addresses.push_back({static_cast<uint64_t>(pairs.data[i]), static_cast<uint32_t>(pairs.data[i + 1])});
-  }
-  return addresses;
-}
-
-napi_value Symbols(napi_env env, napi_callback_info info) {
+Napi::Value Symbols(const Napi::CallbackInfo& info) {
   napi_value promise = nullptr;
   napi_deferred deferred = nullptr;
-  if (napi_create_promise(env, &deferred, &promise) != napi_ok) return nullptr;
-  SymbolWork* self =
-      new SymbolWork{nullptr, deferred, KnownModules(), AddressesOf(DoublesOf(env, ArgumentAt(env, info, 0))), {}};
-  const bool queued = napi_create_async_work(env, nullptr, Text(env, "extmem"), RunSymbols, FinishSymbols, self,
-                                             &self->work) == napi_ok &&
-                      napi_queue_async_work(env, self->work) == napi_ok;
-  if (!queued) delete self;
-  return promise;
+  // A Napi::Promise::Deferred whose creation failed hands out an uninitialised promise.
+  if (napi_create_promise(info.Env(), &deferred, &promise) != napi_ok) return {};
+  Napi::Float64Array pairs = DoublesAt(info, 0);
+  std::vector<Address> addresses;
+  for (size_t i = 0; i + 1 < pairs.ElementLength(); i += 2) {
+    addresses.push_back({static_cast<uint64_t>(pairs[i]), static_cast<uint32_t>(pairs[i + 1])});
+  }
+  (new SymbolWork(info.Env(), deferred, std::move(addresses)))->Queue();
+  return {info.Env(), promise};
 }
 
-napi_value ForeignModule(napi_env env, napi_callback_info) {
+Napi::Value ForeignModule(const Napi::CallbackInfo& info) {
   const uintptr_t address = HookCoverage().foreign;
   NoteModules(StackGeneration());
   for (const Module& module : KnownModules()) {
-    if (address >= module.low && address < module.high) return Text(env, module.path);
+    if (address >= module.low && address < module.high) return Napi::String::New(info.Env(), module.path);
   }
-  return Null(env);
+  return info.Env().Null();
 }
 
 constexpr FunctionRow kFunctions[] = {
-    {"profileStart", Start, "(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): HookStatus",
+    {"profileStart", Napi::Function::New<Start>,
+     "(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): HookStatus",
      "Intercepts the allocator and samples. `seed` 0 is random."},
-    {"profileStop", Stop, "(): void", "Restores what was intercepted and forgets the live samples."},
-    {"profileRate", SetRate, "(meanBytes: number): void", "Mean bytes between samples, from now on; 0 pauses."},
-    {"profileRescan", Rescan, "(): boolean",
+    {"profileStop", Napi::Function::New<Stop>, "(): void",
+     "Restores what was intercepted and forgets the live samples."},
+    {"profileRate", Napi::Function::New<SetRate>, "(meanBytes: number): void",
+     "Mean bytes between samples, from now on; 0 pauses."},
+    {"profileRescan", Napi::Function::New<Rescan>, "(): boolean",
      "Follows objects that were loaded or unloaded since. True: there were some."},
-    {"profileRegister", RegisterThread, "(): string | null",
+    {"profileRegister", Napi::Function::New<RegisterThread>, "(): string | null",
      "Lets JavaScript frames of this thread be decoded. Null: they can be; else what is missing."},
-    {"profileUnregister", UnregisterThread, "(): void", "From now on only native frames of this thread are shown."},
-    {"profileLevel", SetLevel, "(level: 0 | 1 | 2): void", "Frames shown: 0 native only, 1 names, 2 names and lines."},
-    {"profileCapture", Capture, "(): number", "The stack of this call, as a sample would show it; 0: table full."},
-    {"profileCounters", Counters, "(into: Float64Array): void", "Copies the counters."},
-    {"profileTotals", Totals, "(): Float64Array", "One row for each stack that has samples."},
-    {"profileStack", StackOf, "(stack: number): Float64Array", "Frame ids of a stack, innermost first."},
-    {"profileFrame", FrameOf,
+    {"profileUnregister", Napi::Function::New<UnregisterThread>, "(): void",
+     "From now on only native frames of this thread are shown."},
+    {"profileLevel", Napi::Function::New<SetLevel>, "(level: 0 | 1 | 2): void",
+     "Frames shown: 0 native only, 1 names, 2 names and lines."},
+    {"profileCapture", Napi::Function::New<Capture>, "(): number",
+     "The stack of this call, as a sample would show it; 0: table full."},
+    {"profileCounters", Napi::Function::New<Counters>, "(into: Float64Array): void", "Copies the counters."},
+    {"profileTotals", Napi::Function::New<Totals>, "(): Float64Array", "One row for each stack that has samples."},
+    {"profileStack", Napi::Function::New<StackOf>, "(stack: number): Float64Array",
+     "Frame ids of a stack, innermost first."},
+    {"profileFrame", Napi::Function::New<FrameOf>,
      "(frame: number): { kind: FrameKind; pc: number; generation: number; name: string; script: string; line: number; "
      "column: number } | null",
      "What a frame id stands for; null: no frame has it. What does not apply is 0 or empty."},
-    {"profileSymbols", Symbols, "(pairs: Float64Array): Promise<[module: string, name: string, offset: number][]>",
+    {"profileSymbols", Napi::Function::New<Symbols>,
+     "(pairs: Float64Array): Promise<[module: string, name: string, offset: number][]>",
      "Names pairs of pc and generation, off this thread."},
-    {"profileForeign", ForeignModule, "(): string | null", "The module that intercepted the allocator before us."},
+    {"profileForeign", Napi::Function::New<ForeignModule>, "(): string | null",
+     "The module that intercepted the allocator before us."},
 };
 
 constexpr NameRow kProfileRows[] = {EXTMEM_PROFILE_COUNTERS(EXTMEM_NAME_ROW)};

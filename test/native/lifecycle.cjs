@@ -257,12 +257,23 @@ const cases = {
 
   /** Arguments that TypeScript would not let through are ignored, not followed. */
   wrongArguments(binding) {
-    for (const wrong of [undefined, null, 1, 'x', {}, [], new Uint8Array(4), new Float64Array(1), () => {}]) {
-      binding.read(wrong);
-      binding.watch(wrong);
-      binding.publishIsolate(wrong);
-      if (typeof wrong !== 'function' && binding.open(wrong) !== false) throw new Error(`opened by ${wrong}`);
+    const { open, ...others } = binding;
+    const calls = Object.values(others).filter((value) => typeof value === 'function');
+    const numbers = [1, -1, 0.5, NaN, Infinity, 1e300, 2n ** 70n];
+    const objects = [
+      {},
+      [],
+      new Proxy([], {}),
+      new Uint8Array(4),
+      new Float64Array(1),
+      new DataView(new ArrayBuffer(8)),
+    ];
+    for (const wrong of [undefined, null, 'x', Symbol('x'), ...numbers, ...objects, () => {}]) {
+      for (const call of calls) call(wrong, wrong, wrong, wrong);
+      if (typeof wrong !== 'function' && open(wrong) !== false) throw new Error(`opened by ${String(wrong)}`);
     }
+    for (const call of calls) call();
+    binding.profileStop();
     binding.request(NaN);
     binding.run(-1);
     binding.run(1e10);
