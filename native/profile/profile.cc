@@ -32,7 +32,7 @@ std::atomic<uint64_t> g_raises{0};
 bool g_fork_watched = false;
 bool g_running = false;
 const Thread* g_owner = nullptr;
-// Held while slots are rewritten, so never by a hook, and not by a forked child.
+// Held while slots are rewritten, so never by a hook.
 Lock g_control;
 
 uint64_t SeedOf(const Thread* thread) {
@@ -146,6 +146,7 @@ constexpr HookObserver kObserver = {Allocated, Mapped, Unmapped, Reserved, Commi
 }  // namespace
 
 HookStatus ProfileStart(const ProfileOptions& options) {
+  if (InForkedChild()) return HookStatus::kRunning;  // for the parent: the child leaves it alone
   Locked locked(&g_control);
   if (g_running) return HookStatus::kRunning;
   if (!LiveInit() || !StackInit() || !SeenInit()) return HookStatus::kNoMemory;
@@ -167,6 +168,7 @@ HookStatus ProfileStart(const ProfileOptions& options) {
 }
 
 void ProfileStop() {
+  if (InForkedChild()) return;
   Locked locked(&g_control);
   if (!g_running) return;
   g_running = false;
@@ -178,11 +180,13 @@ void ProfileStop() {
 }
 
 void ProfileSetRate(uint64_t mean_bytes) {
+  if (InForkedChild()) return;
   Locked locked(&g_control);
   if (g_running) SetMean(mean_bytes);
 }
 
 bool ProfileRescan() {
+  if (InForkedChild()) return false;
   Locked locked(&g_control);
   if (!g_running) return false;
   const bool changed = HookRescan();
@@ -212,7 +216,9 @@ void ProfileThreadEnds() {
   if (g_owner == ThisThread()) ProfileStop();
 }
 
-void ProfileUnregisterThread() { StackUnregisterThread(ThisThread()); }
+void ProfileUnregisterThread() {
+  if (!InForkedChild()) StackUnregisterThread(ThisThread());
+}
 
 uint32_t ProfileCapture() {
   {

@@ -2,6 +2,8 @@
 // shared library here, as in Node: it never patches itself, and only watches the objects around it.
 #include <dlfcn.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -123,6 +125,16 @@ void StacksNameTheirCallers() {
 void ForkedChildrenSampleNothing() {
   CHECK(extmem::ProfileStart(EveryByte()) == HookStatus::kInstalled);
   torture::ForkStorm(10);
+  const pid_t child = fork();
+  if (child == 0) {
+    extmem::ProfileSetRate(1);
+    const bool samples = extmem::ProfileCount().mean_bytes != 0;
+    extmem::ProfileStop();
+    _exit(samples ? 1 : 0);
+  }
+  int status = 1;
+  waitpid(child, &status, 0);
+  CHECK_EQUAL(status, 0);
   extmem::ProfileStop();
 }
 
