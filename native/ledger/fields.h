@@ -80,14 +80,11 @@ enum Field : size_t {
       kFieldCount
 };
 
-struct FieldRow {
-  uint32_t part;
-};
-
-constexpr FieldRow kFieldTable[] = {
-#define EXTMEM_FIELD_ROW(name, part, doc) {part},
-    EXTMEM_FIELDS(EXTMEM_FIELD_ROW)
-#undef EXTMEM_FIELD_ROW
+// The part that fills each field.
+constexpr uint32_t kFieldPart[] = {
+#define EXTMEM_FIELD_PART(name, part, doc) part,
+    EXTMEM_FIELDS(EXTMEM_FIELD_PART)
+#undef EXTMEM_FIELD_PART
 };
 
 }  // namespace extmem

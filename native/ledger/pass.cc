@@ -159,7 +159,7 @@ void LeaveOutWhatJoinsTops(Workspace& workspace, double* numbers) {
 
 bool RunParts(uint32_t parts, Workspace& workspace, const std::atomic<bool>& stop, double* numbers) {
   for (size_t i = 0; i < kFieldCount; i++) {
-    if ((kFieldTable[i].part & parts) != 0) numbers[i] = NAN;
+    if ((kFieldPart[i] & parts) != 0) numbers[i] = NAN;
   }
   if ((parts & kQuick) != 0) RunQuick(numbers);
   if ((parts & kDescriptors) != 0) RunDescriptors(workspace, numbers);

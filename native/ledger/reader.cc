@@ -93,7 +93,7 @@ void RunAndPublish(State* state, uint32_t parts, Workspace& workspace, const std
   Locked locked(&state->lock);
   const uint32_t newer = parts & ~OlderParts(numbers, state->numbers);
   for (size_t i = 0; i < kFieldCount; i++) {
-    if ((kFieldTable[i].part & newer) == 0 || i == k_threadCpuUs || i == k_ownBytes) continue;
+    if ((kFieldPart[i] & newer) == 0 || i == k_threadCpuUs || i == k_ownBytes) continue;
     state->numbers[i] = numbers[i];
   }
   // Another list is watched since: what was read belongs to the old one.

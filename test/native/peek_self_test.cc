@@ -130,7 +130,7 @@ void WithoutDescriptorsNumbersAreUnknown() {
     extmem::Workspace workspace;
     if (!extmem::RunParts(extmem::kQuick | extmem::kLedger, workspace, g_never, numbers)) return false;
     for (size_t i = 0; i < extmem::kFieldCount; i++) {
-      const bool asked = (extmem::kFieldTable[i].part & (extmem::kQuick | extmem::kLedger)) != 0;
+      const bool asked = (extmem::kFieldPart[i] & (extmem::kQuick | extmem::kLedger)) != 0;
       if (asked && i != extmem::k_quickAtMs && !std::isnan(numbers[i])) return false;
     }
     return true;
