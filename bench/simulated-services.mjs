@@ -313,10 +313,21 @@ export const series = [
   },
 ];
 
-/** The sample that the i-th look at a simulated service yields. */
+/**
+ * The sample that the i-th look at a simulated service yields: where nothing but RSS is simulated, that of a process
+ * without the addon whose heap stays as it is.
+ */
 export function sampleOf({ rss, classes, load, afterGc }, i) {
   const bytes = (value) => Math.max(0, Math.round(value * MB));
-  const sample = { seq: i, rssBytes: bytes(rss[i]) };
+  const sample = {
+    seq: i,
+    rssBytes: bytes(rss[i]),
+    ledger: null,
+    malloc: null,
+    external: { externalBytes: 0, arrayBuffersBytes: null },
+    v8: { heapUsedBytes: 30 * MB },
+    process: {},
+  };
   if (load !== undefined) sample.load = { requests: Math.round(load[i]) };
   if (classes === undefined) return sample;
   const heap = bytes(classes.jsHeap[i]);
