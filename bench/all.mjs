@@ -1,4 +1,4 @@
-// Every figure that the docs quote, in one table: `npm run bench`. About six minutes; each bench also runs alone.
+// Every figure that the docs quote, in one table: `npm run bench`. About nine minutes; each bench also runs alone.
 import { bench as loop } from './loop.mjs';
 import { bench as mappings } from './mappings.mjs';
 import { bench as tick } from './tick.mjs';

@@ -1,22 +1,23 @@
 // How often the classifier cries, and when, on simulated services: the plain classifier that everything here began with
-// (window 120, RSS alone, 3 or 4 passes in a row), in this project's own arithmetic, beside what ships. Same series, same
-// seeds, so the table is the same each time; --write puts it into docs/verdicts.md.
+// (plain-classifier.mjs: RSS alone, 3 or 4 passes in a row) beside what ships, which judges the same series as recorded
+// lines (`extmem check`). Same series, same seeds, so the table is the same each time; --write puts it into
+// docs/verdicts.md.
 //
 //   npm run build && node bench/growth-simulation.mjs [--runs 100] [--only REGEXP] [--seed 1] [--threads 2] [--write]
 //
-// Cells: share of runs in which growth was found at any time, ± its standard error, @ median sample of the alarm. MB, one
+// Cells: share of runs in which growth was found at any time, ± its standard error, @ median sample of the alarm. MiB, one
 // sample per 10 s. "Worse" means beyond chance: by more than two standard errors of the paired difference, or a median
 // alarm that comes later.
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { check, lineOf } from './check.mjs';
+import { alarmsOfPlain } from './plain-classifier.mjs';
 import { sampleOf, series } from './simulated-services.mjs';
 import { replaceTable } from './table.mjs';
 
-const require = createRequire(import.meta.url);
-const { isGrowing, trendOf } = require('../dist/judge/growth.js');
-const { Judge } = require('../dist/judge/judge.js');
+const startMs = 1.7e12;
+const intervalMs = 10_000;
 
 /** Mulberry32: small, and good enough for noise. */
 function generator(seed) {
@@ -30,49 +31,43 @@ function generator(seed) {
   return { uniform, normal: () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()) };
 }
 
-/** The plain classifier: window 120, every 15 samples from the 63rd, the test on RSS alone, K passes in a row. */
-function plain(rss, confirmations) {
-  const times = Float64Array.from(rss, (_, i) => i * 10_000);
-  let passes = 0;
-  for (let end = 63; end <= rss.length; end += 15) {
-    const start = Math.max(12, end - 120);
-    const trend = trendOf(times.subarray(start, end), rss.subarray(start, end));
-    passes = isGrowing(trend, { alpha: 0.003, floor: 4, ratio: 0.02, clean: 0, end: 0.3, tail: 0 }) ? passes + 1 : 0;
-    if (passes >= confirmations) return { foundAt: end, clearedAt: null };
+function* linesOf(service, pid) {
+  yield lineOf(pid, startMs, { kind: 'start', options: { window: 120, confirmations: 3 } });
+  for (const i of service.rss.keys()) {
+    yield lineOf(pid, startMs + i * intervalMs, { kind: 'sample', ...sampleOf(service, i) });
   }
-  return { foundAt: null, clearedAt: null };
 }
 
-/** What ships, fed with sample records. `foundAt` is the first sample that any verdict was found on. */
-function shipped(service) {
-  const judge = new Judge({ window: 120, confirmations: 3 });
+/** `foundAt` is the first sample that any verdict was found on. */
+function outcomeOf({ changes }) {
   const found = new Set();
   let foundAt = null;
   let clearedAt = null;
-  for (let i = 0; i < service.rss.length; i++) {
-    for (const { id, state } of judge.push(1.7e12 + i * 10_000, sampleOf(service, i)).verdicts) {
-      if (state === 'found') {
-        found.add(id);
-        foundAt ??= i + 1;
-      } else if (found.delete(id) && found.size === 0) clearedAt ??= i + 1;
-    }
+  for (const { timeMs, verdict } of changes) {
+    const sample = (timeMs - startMs) / intervalMs + 1;
+    if (verdict.state === 'found') {
+      found.add(verdict.id);
+      foundAt ??= sample;
+    } else if (found.delete(verdict.id) && found.size === 0) clearedAt ??= sample;
   }
   return { foundAt, clearedAt };
 }
 
-/** All runs of one series. */
-function simulate(name, runs, seed) {
+/** All runs of one series, a process each. */
+async function simulate(name, runs, seed) {
   const { make, share = 1 } = series.find((each) => each.name === name);
   const random = generator(seed);
-  const outcomes = { k3: [], k4: [], own: [] };
-  for (let run = 0; run < runs * share; run++) {
-    const service = make(random);
-    const rss = Float64Array.from(service.rss);
-    outcomes.k3.push(plain(rss, 3));
-    outcomes.k4.push(plain(rss, 4));
-    outcomes.own.push(shipped(service));
+  const plain = [];
+  function* recording() {
+    for (let run = 0; run < runs * share; run++) {
+      const service = make(random);
+      plain.push(alarmsOfPlain(Float64Array.from(service.rss), [3, 4]));
+      yield* linesOf(service, run + 1);
+    }
   }
-  return outcomes;
+  const own = (await check(recording())).map(outcomeOf);
+  const plainly = (at) => plain.map((alarms) => ({ foundAt: alarms[at], clearedAt: null }));
+  return { k3: plainly(0), k4: plainly(1), own };
 }
 
 const alarmsOf = (outcomes) => outcomes.map(({ foundAt }) => foundAt).filter((at) => at !== null);
@@ -100,7 +95,9 @@ function compare({ k4, own }, leaks) {
 
 if (!isMainThread) {
   const { runs, seed } = workerData;
-  parentPort.on('message', (name) => parentPort.postMessage({ name, outcomes: simulate(name, runs, seed) }));
+  parentPort.on('message', async (name) =>
+    parentPort.postMessage({ name, outcomes: await simulate(name, runs, seed) }),
+  );
 } else {
   const { values: args } = parseArgs({
     options: {

@@ -1,6 +1,9 @@
 // CPU per request of an HTTP service with several streams and Buffers each, with the profiler on and off in turn:
 //   node bench/service.mjs [SECONDS]     300 by default; meant for a quiet machine, tells how quiet it was
 //
+// On and off are sessions that differ in `sampleBytes` only. Both begin outside of what is measured, track no streams,
+// and take no sample of the process meanwhile.
+//
 // The service is a process of its own, of which only the CPU time counts; four of them one after the other, since two
 // processes differ by a percent. Slices of 100 requests, each after a few to settle, come in blocks of four, on-off-off-on
 // or off-on-on-off, so that what drifts evenly drops out; every second block is off in all four and shows the noise (A/A).
@@ -12,10 +15,10 @@
 import { fork } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
-import { createRequire } from 'node:module';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createGzip } from 'node:zlib';
+import { start } from 'extmem';
 import { pin, quantile } from './trial.mjs';
 
 const file = fileURLToPath(import.meta.url);
@@ -27,14 +30,7 @@ const processes = 4;
 const wishedBytes = 512 * 1024;
 
 function serve() {
-  const require = createRequire(import.meta.url);
-  const binding = require('../build/Release/extmem.node');
-  const { FieldReader } = require('../dist/binding/fields.js');
-  const { defaultMaxSamplesPerSecond } = require('../dist/profile/profiler.js');
-  binding.profileRegister();
-  binding.profileLevel(2);
-  const counters = new FieldReader(binding.profileFields, (into) => binding.profileCounters(into));
-  let on = false;
+  let session = null;
   let startedUs = 0;
   let sampleBytes = wishedBytes;
   const cpuUs = () => {
@@ -42,15 +38,17 @@ function serve() {
     return user + system;
   };
   const commands = {
-    turn(wanted) {
-      if (wanted && !on) {
-        const status = binding.profileStart(sampleBytes, defaultMaxSamplesPerSecond, 64, 0);
-        if (status !== 'installed') throw new Error(`Expected the allocator to be intercepted, received ${status}`);
-      } else if (!wanted && on) binding.profileStop();
-      on = wanted;
+    turn(on) {
+      session?.stop();
+      session = start({
+        sampleBytes: on ? sampleBytes : 0,
+        interval: '24h',
+        streams: false,
+        destination: 'none',
+      });
     },
     rest() {
-      sampleBytes = counters.read().meanBytes;
+      ({ sampleBytes } = session.sample().native);
       return sampleBytes;
     },
     begin() {

@@ -7,17 +7,13 @@
 // Each service runs for 22 s (leaky) or 40 s (healthy) at 200 ms a sample; `--parallel` of them at a time. A run that
 // served less than half of its requests says nothing of the service, only of the machine: it is put aside, counted, and
 // repeated. Results are added to the file of --results, and the table is of all that stand there: so it can be made in
-// parts. With --replay, the recordings in DIR are judged anew and nothing is run: as live, by the same functions.
+// parts. With --replay, the recordings in DIR are judged anew and nothing is run: as live, by `extmem check`.
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { check } from './check.mjs';
 import { replaceTable } from './table.mjs';
-
-const require = createRequire(import.meta.url);
-const { Judge } = require('../dist/judge/judge.js');
-const { parseLine } = require('../dist/log/recording.js');
 
 const { values: args } = parseArgs({
   options: {
@@ -50,24 +46,23 @@ for (let run = 1; run <= Number(args.runs); run++) {
 }
 
 /** Judges the last session in the recording of a run. */
-function replayService({ name, major, run }) {
+async function replayService({ name, major, run }) {
   const path = join(args.recordings, `${name}.${major}.${run}.ndjson`);
   if (!existsSync(path)) return null;
-  const lines = readFileSync(path, 'utf8').split('\n').map(parseLine).filter(Boolean);
-  const records = lines.slice(lines.findLastIndex(({ record }) => record.kind === 'start'));
-  const judge = new Judge({ window: 120, confirmations: 3 });
-  const found = [];
-  let samples = 0;
-  let served = 0;
-  for (const { timeMs, record } of records.filter(({ record }) => record.kind === 'sample')) {
-    served += record.load?.requests ?? 0;
-    samples++;
-    for (const { id, state, suspects } of judge.push(timeMs, record).verdicts) {
-      found.push({ id, state, at: samples, suspects: suspects.slice(0, 2).map(({ site }) => site) });
-    }
-  }
-  const states = Object.fromEntries(judge.verdicts().map(({ id, state, reason }) => [id, `${state}: ${reason}`]));
-  return { name, major, run, found, states, samples, served };
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+  const records = lines.map((line) => JSON.parse(line));
+  const first = records.findLastIndex(({ extmem }) => extmem.kind === 'start');
+  const samples = records.slice(first).filter(({ extmem }) => extmem.kind === 'sample');
+  const [{ changes, verdicts }] = await check(lines.slice(first).map((line) => `${line}\n`));
+  const found = changes.map(({ timeMs, verdict: { id, state, suspects } }) => ({
+    id,
+    state,
+    at: samples.findIndex(({ time }) => time === timeMs) + 1,
+    suspects: suspects.slice(0, 2).map(({ site }) => site),
+  }));
+  const states = Object.fromEntries(verdicts.map(({ id, state, reason }) => [id, `${state}: ${reason}`]));
+  const served = samples.reduce((sum, { extmem }) => sum + (extmem.load?.requests ?? 0), 0);
+  return { name, major, run, found, states, samples: samples.length, served };
 }
 
 function runService({ name, major, run }) {
@@ -120,7 +115,7 @@ const outcomes = results.filter(Boolean).map((line) => JSON.parse(line));
 let repeated = 0;
 async function work() {
   for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-    const outcome = args.replay ? replayService(job) : await runService(job);
+    const outcome = args.replay ? await replayService(job) : await runService(job);
     if (outcome === null) continue;
     const { samples, served } = outcome;
     const attempt = (job.attempt ?? 1) + 1;

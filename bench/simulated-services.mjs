@@ -1,6 +1,6 @@
-// Simulated services: RSS in MB per sample, and for some what else a sample would tell. Sizes as in docs/verdicts.md,
+// Simulated services: RSS in MiB per sample, and for some what else a sample would tell. Sizes as in docs/verdicts.md,
 // "Simulated services". `random` has `uniform()` and `normal()`.
-const MB = 2 ** 20;
+const MiB = 2 ** 20;
 const usual = 240;
 
 const over = (n, value) => Array.from({ length: n }, (_, i) => value(i));
@@ -43,7 +43,7 @@ function filling({ uniform }) {
 const leaks = [0.05, 0.1, 0.5, 1].flatMap((slope) => [
   {
     leaks: true,
-    name: `leak ${slope} MB/sample`,
+    name: `leak ${slope} MiB/sample`,
     make: plain(
       ({ normal }) =>
         (i) =>
@@ -71,7 +71,7 @@ const leaks = [0.05, 0.1, 0.5, 1].flatMap((slope) => [
 
 const leaksUnderSawtooth = [0.1, 0.2, 0.5].map((slope) => ({
   leaks: true,
-  name: `leak ${slope} under a raw 40 MB sawtooth`,
+  name: `leak ${slope} under a raw 40 MiB sawtooth`,
   make: plain((random) => {
     const saw = sawtooth(random, 5, 20);
     return (i) => 60 + slope * i + 40 * saw(i) + random.normal();
@@ -242,7 +242,7 @@ export const series = [
   },
   ...[0.05, 0.1].map((slope) => ({
     leaks: true,
-    name: `leak ${slope} in malloc under a 40 MB heap sawtooth, with the ledger`,
+    name: `leak ${slope} in malloc under a 40 MiB heap sawtooth, with the ledger`,
     make: (random) => {
       const saw = sawtooth(random, 5, 20);
       return withClasses(usual, random, { jsHeap: (i) => 20 + 40 * saw(i), native: (i) => 5 + slope * i });
@@ -250,7 +250,7 @@ export const series = [
   })),
   ...[0.05, 0.1].map((slope) => ({
     leaks: true,
-    name: `leak ${slope} on the JS heap under its 40 MB sawtooth, with collections`,
+    name: `leak ${slope} on the JS heap under its 40 MiB sawtooth, with collections`,
     make: (random) => {
       const saw = sawtooth(random, 2, 6);
       const kept = (i) => 20 + slope * i;
@@ -259,7 +259,7 @@ export const series = [
     },
   })),
   {
-    name: 'healthy 40 MB heap sawtooth, with the ledger and collections',
+    name: 'healthy 40 MiB heap sawtooth, with the ledger and collections',
     make: (random) => {
       const saw = sawtooth(random, 2, 20);
       const afterGc = (i) => (saw(i) < saw(i - 1) ? 20 + 0.5 * random.uniform() : null);
@@ -313,30 +313,41 @@ export const series = [
   },
 ];
 
-/** The sample that the i-th look at a simulated service yields. */
+/**
+ * The sample that the i-th look at a simulated service yields: where nothing but RSS is simulated, that of a process
+ * without the addon whose heap stays as it is.
+ */
 export function sampleOf({ rss, classes, load, afterGc }, i) {
-  const bytes = (value) => Math.max(0, Math.round(value * MB));
-  const sample = { seq: i, rssBytes: bytes(rss[i]) };
+  const bytes = (value) => Math.max(0, Math.round(value * MiB));
+  const sample = {
+    seq: i,
+    rssBytes: bytes(rss[i]),
+    ledger: null,
+    malloc: null,
+    external: { externalBytes: 0, arrayBuffersBytes: null },
+    v8: { heapUsedBytes: 30 * MiB },
+    process: {},
+  };
   if (load !== undefined) sample.load = { requests: Math.round(load[i]) };
   if (classes === undefined) return sample;
   const heap = bytes(classes.jsHeap[i]);
   const native = bytes(classes.native[i]);
   const buffers = bytes(classes.buffers[i]);
-  const malloc = native + buffers + 2 * MB;
+  const malloc = native + buffers + 2 * MiB;
   let last = i;
   while (afterGc !== undefined && last >= 0 && afterGc[last] === null) last--;
   return {
     ...sample,
     ledger: {
       ageMs: 0,
-      rssBytes: heap + malloc + 38 * MB,
-      leafBytes: { v8Heap: heap, v8Code: 0, v8Other: 0, malloc, wasm: 0, stacks: MB, files: 37 * MB, unattributed: 0 },
+      rssBytes: heap + malloc + 38 * MiB,
+      leafBytes: { v8Heap: heap, v8Code: 0, v8Other: 0, malloc, wasm: 0, stacks: MiB, files: 37 * MiB, unattributed: 0 },
     },
-    malloc: { ageMs: 0, inUseBytes: native + buffers, retainedBytes: 2 * MB, reclaimableBytes: MB },
+    malloc: { ageMs: 0, inUseBytes: native + buffers, retainedBytes: 2 * MiB, reclaimableBytes: MiB },
     external: { externalBytes: buffers, arrayBuffersBytes: buffers, declaredBytes: buffers },
     v8: {
       heapUsedBytes: heap,
-      heapLimitBytes: 2048 * MB,
+      heapLimitBytes: 2048 * MiB,
       afterMajorGc:
         afterGc === undefined || last < 0 ? null : { heapUsedBytes: bytes(afterGc[last]), ageMs: 10_000 * (i - last) },
     },

@@ -1,6 +1,7 @@
 /**
  * CPU per request of an HTTP service that creates four streams a request (IncomingMessage, ServerResponse, two
- * PassThrough), with streams tracked against not tracked; and how well creations are counted per line.
+ * PassThrough), with streams tracked against not tracked; and how well creations are counted per line. A session runs all
+ * the time, and takes its sample every 10 s; not tracked is its hook, EventEmitter.init, put back to what it was.
  *
  * Two processes on a shared machine differ by more than the effect, so both are measured in one: short slices of time
  * take turns, four to a block (ABBA or BAAB, at random), and a block gives one ratio. Blocks in which nothing is
@@ -12,13 +13,11 @@
 import { fork } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
-import { createRequire } from 'node:module';
 import { PassThrough, pipeline } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { start } from 'extmem';
 import { median, pin, quantile } from './trial.mjs';
-
-const { StreamTracker } = createRequire(import.meta.url)('../dist/streams/tracker.js');
 
 const sliceMs = 100;
 const warmUpMs = 5000;
@@ -50,7 +49,10 @@ function handle(_request, response) {
   first.end(body);
 }
 
-/** The timers of the tracker, which must not go on while its hook is out: what it tracks is bounded per second. */
+/**
+ * The timers that a session starts for its streams: they must not go on while its hook is out, since what it tracks is
+ * bounded per second.
+ */
 const timers = [];
 function stoppedInterval(run, ms) {
   const timer = { run, ms, leftMs: ms, unref: () => timer };
@@ -61,20 +63,23 @@ function stoppedInterval(run, ms) {
 const { setInterval } = globalThis;
 const plainInit = EventEmitter.init;
 globalThis.setInterval = stoppedInterval;
-const tracker = new StreamTracker({ intervalMs: 10_000, window: 120 });
+const session = start({ interval: '10s', sampleBytes: 0, destination: 'none' });
 globalThis.setInterval = setInterval;
 const hookedInit = EventEmitter.init;
 EventEmitter.init = plainInit;
 let trackedMs = 0;
+let looksMs = 0;
 
-/** Looks and samples are rare and belong to no request: they are left out of the slices, and charged to all evenly. */
+/** Looks are rare and belong to no request: they are left out of the slices, and charged to all evenly. */
 function passTime(ms) {
   trackedMs += ms;
   for (const timer of timers) {
     timer.leftMs -= ms;
     if (timer.leftMs > 0) continue;
     timer.leftMs += timer.ms;
+    const beganMs = performance.now();
     timer.run();
+    looksMs += performance.now() - beganMs;
   }
 }
 
@@ -87,7 +92,7 @@ async function slice(tracked) {
   const count = requests - before;
   if (!tracked) return { us: user + system, count };
   passTime(performance.now() - beganMs);
-  return { us: user + system + (1000 * sliceMs * tracker.spentMs) / trackedMs, count };
+  return { us: user + system + (1000 * sliceMs * looksMs) / trackedMs, count };
 }
 
 /** CPU per request of both kinds. @param on what the first kind of slices switches on: the hook, or nothing. */
@@ -121,7 +126,7 @@ function summarize(blocks, ratio) {
 }
 
 function printCounts() {
-  for (const { site, created, createdError } of tracker.report().sites) {
+  for (const { site, created, createdError } of session.streams().sites) {
     if (!/^(first|second)Line /.test(site)) continue;
     const [name] = site.split(' ');
     console.log(`  ${name}: ${trackedRequests} created, counted as ${created} ± ${createdError}`);
@@ -151,7 +156,7 @@ async function measure(port, seconds) {
   console.log(`  A/A, median of ${blocks.nothing.length} blocks:           ${summarize(blocks.nothing, typical)}`);
   console.log(`  tracked / not, all together:      ${summarize(blocks.tracked, overall)}`);
   console.log(`  A/A, all together:                ${summarize(blocks.nothing, overall)}`);
-  console.log(`  of which looks and samples: ${((100 * tracker.spentMs) / trackedMs).toFixed(2)} % of a core`);
+  console.log(`  of which looks: ${((100 * looksMs) / trackedMs).toFixed(2)} % of a core`);
   printCounts();
   process.exit();
 }

@@ -2,10 +2,10 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { Judge } from '../lib/judge/judge.js';
+import { Judge, type JudgeOptions } from '../lib/judge/judge.js';
 import { verdictIds } from '../lib/judge/rules.js';
 import { nodes, root, run, runForJson } from './plain.js';
-import { intervalMs, type Service, sampler, startMs } from './services.js';
+import { feed, intervalMs, type Said, type Service, sampler, startMs } from './services.js';
 
 const main = join(root, 'dist', 'cli', 'main.js');
 const check = (...args: string[]) => run(process.execPath, [main, 'check', ...args]);
@@ -22,13 +22,15 @@ interface Checked {
   }[];
 }
 
+const usualOptions: JudgeOptions = { window: 120, confirmations: 3 };
+
 /** Lines as a session writes them. */
-function linesOf(service: Service, samples: number, pid = 1): string[] {
-  const judge = new Judge({ window: 120, confirmations: 3 });
+function linesOf(service: Service, samples: number, pid = 1, options = usualOptions): string[] {
+  const judge = new Judge(options);
   const sampleAt = sampler(service);
   const line = (time: number, extmem: object) =>
     JSON.stringify({ level: 30, time, pid, name: 'extmem', extmem, msg: '' });
-  const lines = [line(startMs, { v: 1, kind: 'start', options: { window: 120, confirmations: 3 } })];
+  const lines = [line(startMs, { v: 1, kind: 'start', options })];
   for (let i = 0; i < samples; i++) {
     const time = startMs + i * intervalMs;
     const sample = sampleAt(i);
@@ -70,6 +72,42 @@ test('exit codes: found 1, clear 0, inconclusive 3, bad input 2', async (t) => {
     t.equal(ended.code, 2);
     t.match(ended.stderr, why);
   }
+});
+
+test('how many samples a judgement needs follows from the options in force', async (t) => {
+  const write = (lines: readonly string[]) => {
+    const path = join(t.testdir(), 'recording');
+    writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
+    return path;
+  };
+  const lastLine = async (lines: readonly string[]) => (await check(write(lines))).stdout.trimEnd().split('\n').at(-1);
+  const options = [
+    usualOptions,
+    { window: 40, confirmations: 2 },
+    { window: 30, confirmations: 1 },
+    { window: 1000, confirmations: 4 },
+  ];
+  const needs: number[] = [];
+  for (const each of options) {
+    const { at } = feed(new Judge(each), leaky, 0, 600).find(({ verdict }) => verdict.state === 'found') as Said;
+    needs.push(at);
+    const oneShort = linesOf(leaky, at - 1, 1, each);
+    t.equal(await lastLine(oneShort), `Next: record for longer; a judgement needs ${at} samples.`);
+    t.equal((await check(write(linesOf(leaky, at, 1, each)))).code, 1, `and ${at} are enough`);
+  }
+  const [usual, smaller] = needs;
+  t.equal(usual, 93);
+  const two = [...linesOf(leaky, 20, 7), ...linesOf(leaky, 20, 8, options[1]), ...linesOf(leaky, 20, 9)];
+  t.equal(
+    await lastLine(two),
+    `Next: record for longer; samples that a judgement needs: ${usual} of pid 7 and 9, ${smaller} of pid 8.`,
+  );
+  // Long enough, and still open: not for want of samples.
+  const busier = { native: (i: number) => 20 + 0.4 * i, requests: (i: number) => 1000 + 30 * i };
+  const open = await check(write(linesOf(busier, 140)));
+  t.equal(open.code, 3, open.stdout);
+  t.match(open.stdout, /INCONCLUSIVE: .* so does the load/);
+  t.equal(open.stdout.trimEnd().split('\n').at(-1), 'Next: do what stands behind INCONCLUSIVE, and record for longer.');
 });
 
 test('rotated, cut off, interleaved, mixed with other output', async (t) => {
@@ -125,7 +163,7 @@ for (const node of nodes) {
 test('every id has its section in docs/verdicts.md, which every verdict links to', async (t) => {
   const page = readFileSync(join(root, 'docs', 'verdicts.md'), 'utf8');
   for (const id of verdictIds) t.match(page, new RegExp(`^### ${id}$`, 'm'));
-  for (const verdict of new Judge({ window: 120, confirmations: 3 }).verdicts()) {
+  for (const verdict of new Judge(usualOptions).verdicts()) {
     t.equal(verdict.docs, `docs/verdicts.md#${verdict.id}`);
   }
 });

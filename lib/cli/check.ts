@@ -46,6 +46,17 @@ function print(run: Run): void {
     console.log('  The lines of the recording say otherwise: lines are missing, or another version wrote it.');
 }
 
+/** What to do about a recording that tells too little. Processes may have run with windows of their own. */
+function nextOfInconclusive(runs: readonly Run[]): string {
+  const short = runs.filter((run) => run.verdicts.some(isOpen) && run.samples < run.samplesNeeded);
+  if (short.length === 0) return 'Next: do what stands behind INCONCLUSIVE, and record for longer.';
+  const needs = [...new Set(short.map((run) => run.samplesNeeded))];
+  if (needs.length === 1) return `Next: record for longer; a judgement needs ${needs[0]} samples.`;
+  const pidsOf = (needed: number) => new Set(short.filter((run) => run.samplesNeeded === needed).map(({ pid }) => pid));
+  const each = needs.map((needed) => `${needed} of pid ${[...pidsOf(needed)].join(' and ')}`);
+  return `Next: record for longer; samples that a judgement needs: ${each.join(', ')}.`;
+}
+
 async function run(args: readonly string[]): Promise<ExitCode> {
   const json = args.includes('--json');
   const path = recordingPath(
@@ -66,7 +77,7 @@ async function run(args: readonly string[]): Promise<ExitCode> {
   const next = {
     0: 'Next: nothing to do. Record for longer to find slower leaks.',
     [exitFound]: 'Next: do what stands below FOUND; docs/verdicts.md explains each verdict.',
-    [exitInconclusive]: 'Next: record for longer; a judgement needs 93 samples at the default window.',
+    [exitInconclusive]: nextOfInconclusive(runs),
   };
   console.log(next[code as keyof typeof next]);
   return code;

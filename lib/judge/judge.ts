@@ -94,6 +94,11 @@ export class Judge {
     return rss.suspected && (this.#short.shares()['js-heap'] ?? 0) >= suspiciousShare;
   }
 
+  /** Samples, from the first one on, until growth can be found at the earliest. */
+  get samplesNeeded(): number {
+    return this.#short.rowsToFind;
+  }
+
   /** The look-back is due for an evaluation with the next sample: sites are worth reading now. */
   get evaluatesNext(): boolean {
     return this.#short.evaluatesNext;

@@ -141,6 +141,11 @@ export class Lookback {
     return { rows: Math.max(0, this.#rows - this.#skip), needed: this.#firstRow - this.#skip };
   }
 
+  /** Rows, from the first one on, until growth can be found at the earliest. */
+  get rowsToFind(): number {
+    return this.#options.skip + this.#least + (this.#options.confirmations - 1) * this.#step;
+  }
+
   get evaluated(): boolean {
     return this.#rows >= this.#firstRow;
   }

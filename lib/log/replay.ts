@@ -17,6 +17,8 @@ export interface StateChange {
 /** One session of one process, replayed. */
 export interface Run {
   readonly pid: number;
+  /** Until growth can be found, with the window and the confirmations of this session. */
+  readonly samplesNeeded: number;
   samples: number;
   firstMs: number | null;
   lastMs: number | null;
@@ -78,8 +80,19 @@ export class Replay {
   #begin(pid: number, options: JudgeOptions): Open {
     const before = this.#open.get(pid);
     if (before !== undefined) this.#close(before);
-    const run: Run = { pid, samples: 0, firstMs: null, lastMs: null, changes: [], alerts: [], said: [], verdicts: [] };
-    const open = { run, judge: new Judge(options), held: [] };
+    const judge = new Judge(options);
+    const run: Run = {
+      pid,
+      samplesNeeded: judge.samplesNeeded,
+      samples: 0,
+      firstMs: null,
+      lastMs: null,
+      changes: [],
+      alerts: [],
+      said: [],
+      verdicts: [],
+    };
+    const open = { run, judge, held: [] };
     this.runs.push(run);
     this.#open.set(pid, open);
     return open;
