@@ -5,7 +5,7 @@
 // Needs `npm run build`, `npm run build:addon` and `npm run build:nodes`; g++ for asan, valgrind for valgrind.
 // ThreadSanitizer wants to be linked into the executable, which Node is not: it runs the same hooks in hooks_test.cc.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nodeHeaders } from './node-headers.mjs';
@@ -22,10 +22,20 @@ function sanitizedAddon() {
   const folder = join(root, 'build-native', 'asan');
   mkdirSync(folder, { recursive: true });
   const output = join(folder, 'extmem.node');
-  const sources = readFileSync(join(root, 'binding.gyp'), 'utf8').match(/native\/[a-z0-9_]+\.cc/g) ?? [];
+  const names = readdirSync(join(root, 'native'), { recursive: true }).filter((name) => name.endsWith('.cc'));
+  const sources = names.map((name) => join('native', name));
   const flags = '-std=c++17 -g -O1 -fPIC -fno-omit-frame-pointer -fno-exceptions -fno-rtti -DNAPI_VERSION=8 -shared';
   const sanitize = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-Wl,-z,now,-z,nodelete'];
-  const built = run('g++', [...flags.split(' '), ...sanitize, '-isystem', nodeHeaders(), ...sources, '-o', output]);
+  const built = run('g++', [
+    ...flags.split(' '),
+    ...sanitize,
+    '-Inative',
+    '-isystem',
+    nodeHeaders(),
+    ...sources,
+    '-o',
+    output,
+  ]);
   if (built.status !== 0) throw new Error(`Expected the addon to compile, received:\n${built.stderr}`);
   return output;
 }
