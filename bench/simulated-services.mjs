@@ -341,7 +341,16 @@ export function sampleOf({ rss, classes, load, afterGc }, i) {
     ledger: {
       ageMs: 0,
       rssBytes: heap + malloc + 38 * MiB,
-      leafBytes: { v8Heap: heap, v8Code: 0, v8Other: 0, malloc, wasm: 0, stacks: MiB, files: 37 * MiB, unattributed: 0 },
+      leafBytes: {
+        v8Heap: heap,
+        v8Code: 0,
+        v8Other: 0,
+        malloc,
+        wasm: 0,
+        stacks: MiB,
+        files: 37 * MiB,
+        unattributed: 0,
+      },
     },
     malloc: { ageMs: 0, inUseBytes: native + buffers, retainedBytes: 2 * MiB, reclaimableBytes: MiB },
     external: { externalBytes: buffers, arrayBuffersBytes: buffers, declaredBytes: buffers },

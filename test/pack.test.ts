@@ -1,5 +1,5 @@
 /** What is published works where nothing is compiled: the packed tarball, installed without scripts. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -59,6 +59,26 @@ for (const node of nodes) {
     t.match(doctor.stdout, /ledger/);
   });
 }
+
+t.test('the tarball holds what was built from what is here, and what it can be built from', async (t) => {
+  const listed = await succeed('tar', ['-tzf', tarball], directory);
+  const files = listed.stdout
+    .trimEnd()
+    .split('\n')
+    .map((path) => path.replace(/^package\//, ''));
+  const rooms = ['binding.gyp', 'dist', 'docs', 'native', 'prebuilds'];
+  const pages = ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'package.json'];
+  t.same([...new Set(files.map((path) => path.split('/')[0]))].sort(), [...pages, ...rooms].sort());
+  t.match(
+    files.filter((path) => path.startsWith('prebuilds/')),
+    [/^prebuilds\/linux-x64\/[\w.]+\.node$/],
+  );
+  const stale = files.filter((path) => {
+    const source = path.replace(/^dist/, 'lib').replace(/(\.d)?\.(m?)[jt]s$/, '');
+    return path.startsWith('dist/') && !['.ts', '.mts', '.d.ts'].some((end) => existsSync(join(root, source + end)));
+  });
+  t.same(stale, [], 'nothing is left over from a source that is gone');
+});
 
 t.test('npx extmem doctor', async (t) => {
   const doctor = await run('npx', ['extmem', 'doctor'], { cwd: directory });

@@ -1,19 +1,21 @@
 // Puts a service under load, route by route, and shows where its memory goes: first the leaking one, then its twin.
-// About a minute. The samples stay in leaks.ndjson and fixed.ndjson beside this file.
+// About a minute. The samples stay in leaks.ndjson and fixed.ndjson beside this file; `extmem top -` shows them as they
+// are written.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import autocannon from 'autocannon';
-import ledgerText from '../../dist/cli/table.js';
 
+const require = createRequire(import.meta.url);
 const folder = import.meta.dirname;
-const register = createRequire(import.meta.url).resolve('extmem/register');
+const register = require.resolve('extmem/register');
+const manifest = require.resolve('extmem/package.json');
+const commandLine = join(dirname(manifest), require(manifest).bin.extmem);
 const MiB = 1024 * 1024;
 const settleMs = 1200;
-const color = process.stdout.isTTY === true;
 /** Requests per second: as many as it takes for each leak to show within seconds. Those that make garbage come last. */
 const requestsPerSecond = { addon: 150, zlib: 100, buffers: 15, history: 800, listeners: 800, timers: 800 };
 const body = JSON.stringify({ user: 'ada', roles: Array.from({ length: 300 }, (_, i) => `role-${i}`) });
@@ -47,8 +49,12 @@ async function startServer(habits, destination) {
   return line.match(/http:\S+/)[0];
 }
 
-/** Follows the file that the server's sampler writes, and prints each new sample as a row. */
+/** Follows the file that the server's sampler writes, and hands each new sample to `extmem top`. */
 function follow(file) {
+  const top = spawn(process.execPath, [commandLine, 'top', '-'], { stdio: ['pipe', 'inherit', 'inherit'] });
+  // It ends when nobody reads what it prints, as with `| head`.
+  top.stdin.on('error', () => process.exit(0));
+  const shown = once(top, 'exit');
   const samples = [];
   const block = Buffer.alloc(64 * 1024);
   let fd = null;
@@ -60,17 +66,19 @@ function follow(file) {
     const lines = rest.split('\n');
     rest = lines.pop();
     for (const line of lines) {
-      const { time, extmem: record } = JSON.parse(line);
+      const { extmem: record } = JSON.parse(line);
       if (record.kind !== 'sample') continue;
-      console.log(ledgerText.formatRow(record, samples.at(-1) ?? null, time, color));
+      top.stdin.write(`${line}\n`);
       samples.push(record);
     }
   }, 100);
   return {
     samples,
-    stop() {
+    async stop() {
       clearInterval(timer);
       if (fd !== null) closeSync(fd);
+      top.stdin.end();
+      await shown;
     },
   };
 }
@@ -101,7 +109,7 @@ async function run(habits, secondsPerRoute) {
     await new Promise((resolve) => setTimeout(resolve, settleMs));
     return following.samples.at(-1);
   };
-  console.log(`\n${habits}.js\n${ledgerText.formatHeader(color)}`);
+  console.log(`\n${habits}.js`);
   for (const habit of Object.keys(requestsPerSecond)) await load(url, habit, 1); // Compiles and fills pools.
   const results = {};
   let before = await newest();
@@ -112,7 +120,7 @@ async function run(habits, secondsPerRoute) {
     results[habit] = growth(before, after);
     before = after;
   }
-  following.stop();
+  await following.stop();
   const exited = once(server, 'exit');
   stopServer();
   await exited;
