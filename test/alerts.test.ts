@@ -24,6 +24,7 @@ test('an unknown value neither raises nor arms', async (t) => {
   t.strictSame(ids(alerts, limit(null)), []);
   t.strictSame(ids(alerts, {}), []);
   t.strictSame(ids(alerts, limit(0.85)), []);
+  t.strictSame(ids(alerts, { v8: { heapUsedBytes: 1000, heapLimitBytes: 0 } }), [], 'a limit of 0 is a broken counter');
 });
 
 test('a full machine is no alert, a full container is', async (t) => {

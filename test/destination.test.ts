@@ -219,9 +219,14 @@ test("after stop() the errors of a stream are the program's again", async (t) =>
      const { Writable } = require('node:stream');
      const stream = new Writable({ write(chunk, encoding, done) { done() } });
      const { setImmediate: turn } = require('node:timers/promises');
-     (async () => { for (let i = 0; i < 15; i++) { extmem.start({ destination: stream, interval: '1h' }).stop(); await turn(); await turn(); } })();
-     setTimeout(() => { extmem.start({ destination: async () => { throw new Error('rejected') }, interval: '1h' }).stop() }, 20);
-     setTimeout(() => { console.log(stream.listenerCount('error')); stream.destroy(new Error('of the program')); }, 200);`,
+     const turns = async () => { await turn(); await turn(); };
+     (async () => {
+       for (let i = 0; i < 15; i++) { extmem.start({ destination: stream, interval: '1h' }).stop(); await turns(); }
+       extmem.start({ destination: async () => { throw new Error('rejected') }, interval: '1h' }).stop();
+       await turns();
+       console.log(stream.listenerCount('error'));
+       stream.destroy(new Error('of the program'));
+     })();`,
   ]);
   t.equal(stdout, '0\n');
   t.match(stderr, /Error: of the program/);

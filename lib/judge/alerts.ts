@@ -62,6 +62,8 @@ export class Alerts {
     const raised: Alert[] = [];
     for (const { row, threshold, key } of crossings) {
       const value = row.ratio(sample);
+      // A limit of 0 is a broken counter.
+      if (!Number.isFinite(value)) continue;
       if (!this.#crosses(key, value >= threshold, value < threshold - hysteresis)) continue;
       const { id, next } = row;
       const sentence = row.sentence(formatPercent(value));
