@@ -9,7 +9,7 @@
  */
 const fs = require('node:fs');
 const { PassThrough } = require('node:stream');
-const { StreamTracker } = require('../../dist/streams/tracker.js');
+const { start } = require('extmem');
 
 const isPool = process.argv[2] === 'pool';
 const [intervalMs, oneIn, mostSeconds] = process.argv.slice(3).map(Number);
@@ -17,7 +17,6 @@ const perSecond = 2000;
 const turnMs = 20;
 const window = 120;
 const poolSize = (((window / 2) * intervalMs) / 1000) * (perSecond / oneIn);
-const tracker = new StreamTracker({ intervalMs, window });
 const kept = [];
 const litter = [];
 let created = 0;
@@ -38,11 +37,11 @@ setInterval(() => {
 }, turnMs);
 
 const startedMs = performance.now();
-setInterval(() => {
-  const { suspects, collections, tracked } = tracker.sample();
+start({ interval: intervalMs, window, sampleBytes: 0, destination: 'none' }).on('sample', ({ streams }) => {
+  const { suspects, collections, tracked } = streams;
   const seconds = Math.round((performance.now() - startedMs) / 1000);
   const [suspect = null] = suspects;
   if (suspect === null && seconds < mostSeconds) return;
   fs.writeSync(1, `${JSON.stringify({ seconds, created, kept: kept.length, tracked, collections, suspect })}\n`);
   process.exit();
-}, 1000);
+});
