@@ -1,6 +1,6 @@
 /** What works here and why the rest does not, with the advice that follows from the configuration. */
 import { getHeapStatistics } from 'node:v8';
-import type { Native } from './binding/load.js';
+import { loadNative, type Native } from './binding/load.js';
 import { type Capabilities, findCapabilities } from './capabilities.js';
 import { version } from './package.js';
 import { findLimit, readLimit, readText } from './process/limit.js';
@@ -100,7 +100,9 @@ function tryProfiler(native: Native): Capabilities {
   return profiler.capabilities;
 }
 
-export function inspect(native: Native): DoctorReport {
+/** What works in this process and why the rest does not, with advice on its configuration. */
+export function doctor(): DoctorReport {
+  const native = loadNative();
   const source = findLimit(readText);
   const limit = { ...readLimit(source, source.files.map(readText), null, null), etaMs: null };
   const allocator = native.binding?.allocator() ?? 'unknown';

@@ -2,7 +2,7 @@
 
 import { loadNative } from './binding/load.js';
 import { compare } from './compare.js';
-import { type DoctorReport, inspect } from './doctor.js';
+import { doctor } from './doctor.js';
 import { ExtmemError } from './errors.js';
 import { type Options, resolveOptions } from './options.js';
 import type { Sample } from './sample.js';
@@ -34,7 +34,7 @@ export type { Frame, Place, Site, SiteHeap, StreamSite, StreamState, Suspect } f
 export type { StreamsReport } from './streams/report.js';
 export type { ListenerWarning } from './streams/warnings.js';
 export type { Session };
-export { compare, ExtmemError };
+export { compare, doctor, ExtmemError };
 
 let running: Session | null = null;
 let lone: Sampler | null = null;
@@ -75,9 +75,4 @@ export function start(options?: Options): Session {
 export function snapshot(): Sample {
   lone ??= new Sampler(loadNative().binding, null, null);
   return lone.takeNow();
-}
-
-/** What works in this process and why the rest does not, with advice on its configuration. */
-export function doctor(): DoctorReport {
-  return inspect(loadNative());
 }

@@ -205,8 +205,9 @@ export interface NativeNumbers {
   readonly sampleBytes: number;
   readonly samples: number;
   readonly tracked: number;
-  /** Live samples that the table had no room for, and stacks and frames that could not be kept. */
+  /** Samples and mappings that their table had no room for: not in the live numbers. */
   readonly dropped: number;
+  /** Stacks and frames that their table had no room for: their bytes have no site. */
   readonly stacksDropped: number;
   /** Frees that were not seen: their blocks were counted as live until their address was used again. */
   readonly missedFrees: number;

@@ -5,9 +5,9 @@
  * Main thread per tick: one request and one composition, some tens of µs whatever the RSS (bench/tick.mjs). The passes
  * themselves run on the addon's thread, or on the caller's when it asks for a sample synchronously.
  */
-import type { Binding } from './binding/binding.js';
-import { FieldReader, known } from './binding/fields.js';
-import { monotonicMs, type Pass } from './binding/pass.js';
+import type { Binding, PassNumbers } from './binding/binding.js';
+import { monotonicMs } from './binding/clock.js';
+import { FieldReader, orNull } from './binding/fields.js';
 import { composeCounts, countWithoutAddon } from './process/descriptors.js';
 import type { GcWatch } from './process/gc.js';
 import { readExternal, readHeap, readOutside } from './process/heap.js';
@@ -52,7 +52,7 @@ export interface SessionSources {
 
 export class Sampler {
   readonly #binding: Binding | null;
-  readonly #reader: FieldReader<Pass> | null;
+  readonly #reader: FieldReader<PassNumbers> | null;
   readonly #session: SessionSources | null;
   readonly #resources = new ResourceCounter();
   readonly #limitSource: LimitSource;
@@ -91,7 +91,7 @@ export class Sampler {
     return due;
   }
 
-  #tellPaces(pass: Pass): void {
+  #tellPaces(pass: PassNumbers): void {
     this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerCpuUs);
     this.#descriptorPace.ran(pass.fdAtMs, pass.fdCpuUs);
     this.#allocatorPace.ran(pass.mallocAtMs, pass.mallocCallUs);
@@ -116,7 +116,7 @@ export class Sampler {
       : `a call into the allocator took ${Math.round(us / 1000)} ms with its lock held (limit ${slowestAllocatorCallUs / 1000} ms); it is not called again`;
   }
 
-  #threadCpuSinceLastUs(pass: Pass): number | null {
+  #threadCpuSinceLastUs(pass: PassNumbers): number | null {
     if (Number.isNaN(pass.threadCpuUs)) return null;
     const since = pass.threadCpuUs - this.#threadCpuUs;
     this.#threadCpuUs = pass.threadCpuUs;
@@ -141,10 +141,11 @@ export class Sampler {
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
     const { timers, byType } = this.#resources.count(nowMs);
     if (this.#seq % samplesPerSites === samplesPerSites - 1) session?.profiler.refreshSites();
-    const sites = [...(session?.profiler.takeSites() ?? []), ...(session?.outlook.heapSites() ?? [])];
     const native = session?.profiler.numbers() ?? null;
-    const rssBytes = known(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
+    const rssBytes = orNull(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
     const limit = readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes);
+    // Last: sites of the JS heap collect all garbage, and the rest of the sample is from before.
+    const sites = [...(session?.profiler.takeSites() ?? []), ...(session?.outlook.heapSites() ?? [])];
     return {
       seq: this.#seq++,
       rssBytes,
@@ -166,9 +167,9 @@ export class Sampler {
       cost: {
         mainThreadUs,
         offThreadUs: pass === null ? null : this.#threadCpuSinceLastUs(pass),
-        ledgerUs: pass === null ? null : known(Math.round(pass.ledgerWallUs)),
+        ledgerUs: pass === null ? null : orNull(Math.round(pass.ledgerWallUs)),
         ledgerSkipped: this.#ledgerPace.skipped,
-        ownBytes: pass === null ? null : known(pass.ownBytes + (session?.profiler.ownBytes ?? 0)),
+        ownBytes: pass === null ? null : orNull(pass.ownBytes + (session?.profiler.ownBytes ?? 0)),
       },
       ...(sites.length === 0 ? {} : { sites }),
     };

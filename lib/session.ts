@@ -21,7 +21,8 @@ import { GcWatch } from './process/gc.js';
 import { publishIsolate } from './process/isolates.js';
 import { LoadCounter } from './process/load.js';
 import { WorkerCounter } from './process/workers.js';
-import { joinProfiler, type NativeProfile, NativeProfiler } from './profile/profiler.js';
+import { type NativeProfile, NativeProfiler } from './profile/profiler.js';
+import { testThread } from './profile/selftest.js';
 import type { Sample } from './sample.js';
 import { Sampler, type SessionSources } from './sampler.js';
 import type { StreamsReport } from './streams/report.js';
@@ -96,7 +97,8 @@ export class Session extends EventEmitter<SessionEvents> {
       this.#timer = setInterval(() => this.#deliverNext(), intervalMs).unref();
     } else if (!this.#takeOver(binding)) {
       publishIsolate(binding);
-      if (sampleBytes > 0) joinProfiler(binding);
+      // Its frames are decoded too, when that is right on its thread.
+      if (sampleBytes > 0) testThread(binding);
       this.#timer = setInterval(() => this.#followOwner(binding), intervalMs).unref();
     }
   }

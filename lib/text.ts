@@ -6,7 +6,7 @@
 export const MiB = 2 ** 20;
 const KiB = 2 ** 10;
 const minuteMs = 60_000;
-const hourMs = 60 * minuteMs;
+export const hourMs = 60 * minuteMs;
 
 /** `213.4 MiB`, `64 KiB`, `512 B`; signed when the number is negative. */
 export function formatBytes(bytes: number): string {

@@ -128,3 +128,20 @@ t.test('native: binding alone speaks Node-API', (t) => {
   );
   t.end();
 });
+
+/** What a file imports, as it is written. */
+const importsOf = (file: string) =>
+  preProcessFile(readFileSync(join(root, 'lib', file), 'utf8'), true, true).importedFiles.map(
+    ({ fileName }) => fileName,
+  );
+
+t.test('lib: the judge is pure, and the vocabulary needs one word', (t) => {
+  const judge = [...libFiles.keys()].filter((file) => roomOf(file) === 'judge');
+  const words = /^(\.\/|\.\.\/(site|text|sample)\.js$)/;
+  t.same(
+    judge.flatMap((file) => importsOf(file).filter((name) => !words.test(name))),
+    [],
+  );
+  t.same(importsOf('sample.ts'), ['./site.js']);
+  t.end();
+});

@@ -42,6 +42,6 @@ export function* rowsOf<Numbers>(names: readonly (keyof Numbers)[], numbers: Flo
 }
 
 /** NaN to `null`. */
-export function known(value: number): number | null {
+export function orNull(value: number): number | null {
   return Number.isNaN(value) ? null : value;
 }

@@ -1,7 +1,6 @@
 /** `extmem doctor`: its report as a table. */
 
-import { loadNative } from '../binding/load.js';
-import { type DoctorReport, inspect } from '../doctor.js';
+import { type DoctorReport, doctor } from '../doctor.js';
 import { ExtmemError } from '../errors.js';
 import { formatBytes, formatPercent } from '../text.js';
 import { paint, wantsColor } from './color.js';
@@ -23,7 +22,7 @@ function wrap(text: string, width: number, indent: string): string {
 }
 
 /** @param width columns of the terminal. */
-export function formatReport(report: DoctorReport, color: boolean, width: number): string {
+function formatReport(report: DoctorReport, color: boolean, width: number): string {
   const textWidth = Math.max(40, width - nameWidth - 5);
   const indent = ' '.repeat(nameWidth + 5);
   const fact = (name: string, text: string) => `  ${name.padEnd(nameWidth)}   ${wrap(text, textWidth, indent)}`;
@@ -60,7 +59,7 @@ async function run(args: readonly string[]): Promise<number> {
   if (unknown !== undefined) {
     throw new ExtmemError('ERR_EXTMEM_USAGE', `Expected no argument or --json, received ${JSON.stringify(unknown)}.`);
   }
-  const report = inspect(loadNative());
+  const report = doctor();
   console.log(
     args.includes('--json')
       ? JSON.stringify(report, null, 2)

@@ -2,7 +2,7 @@
  * Alerts: a threshold was crossed. Said once per crossing; the value has to fall clearly below before it can be said
  * again, or a service that sits on the threshold would page all night.
  */
-import { formatPercent } from '../text.js';
+import { formatPercent, hourMs } from '../text.js';
 import { numberAt, valueAt } from './row.js';
 
 export interface Alert {
@@ -18,7 +18,7 @@ export interface Alert {
 /** How far below its threshold a ratio has to fall to arm its alert again. */
 const hysteresis = 0.05;
 const detachedMs = 10 * 60_000;
-export const longGrowthMs = 6 * 3_600_000;
+export const longGrowthMs = 6 * hourMs;
 
 interface RatioRow {
   readonly id: Alert['id'];

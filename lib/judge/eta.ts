@@ -2,9 +2,10 @@
  * Time until a limit is reached. A range, because a slope is an interval; asked only after growth was found, because
  * half of all flat series have a positive slope; capped, because nobody should plan on a line drawn further than that.
  */
+import { hourMs } from '../text.js';
 import type { Trend } from './growth.js';
 
-export const etaCapMs = 24 * 3_600_000;
+const etaCapMs = 24 * hourMs;
 
 /**
  * @param trend of RSS, growing.

@@ -2,6 +2,7 @@
  * From samples to verdicts and alerts. A fold: the same samples in the same order give the same answers, which is how
  * `extmem check` agrees with what was said live. No clock, no I/O; time comes with the samples.
  */
+import { hourMs } from '../text.js';
 import { type Alert, Alerts, longGrowthMs } from './alerts.js';
 import { timeToLimit } from './eta.js';
 import { median, type Trend } from './growth.js';
@@ -51,7 +52,6 @@ const skipAfterGap = 3;
 const suspiciousShare = 0.5;
 
 const nothing: Judgement = { verdicts: [], alerts: [] };
-const hourMs = 3_600_000;
 
 export class Judge {
   readonly #options: JudgeOptions;

@@ -2,8 +2,9 @@
  * What a process held before, for two days: memory that comes back to yesterday's level follows the day, not a leak.
  * Only levels that were held for half an hour count, so that a burst or a start-up peak hides no leak afterwards.
  */
+import { hourMs } from '../text.js';
 
-const bucketMs = 3 * 3_600_000;
+const bucketMs = 3 * hourMs;
 const buckets = 16;
 /** Long rows, of three minutes each. */
 const heldRows = 10;

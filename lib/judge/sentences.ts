@@ -4,7 +4,7 @@
  */
 
 import type { Suspect } from '../site.js';
-import { formatBytes, formatPercent, formatSpan } from '../text.js';
+import { formatBytes, formatPercent, formatSpan, hourMs } from '../text.js';
 import type { Trend } from './growth.js';
 import { numberAt } from './row.js';
 import type { Rule, VerdictId } from './rules.js';
@@ -28,7 +28,6 @@ export interface Words {
   readonly mallocStopped: string | null;
 }
 
-const hourMs = 3_600_000;
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** `14:02 UTC`, with the date when it matters. */

@@ -8,6 +8,7 @@
  * listed only once they grow, by a history of their own.
  */
 import { type Place, placeKey, type Site, type SiteHeap, type Suspect } from '../site.js';
+import { hourMs } from '../text.js';
 import { numberAt, valueAt } from './row.js';
 
 /** What tells of sites. */
@@ -15,7 +16,6 @@ export type Source = SiteHeap | 'streams';
 
 const mostSuspects = 10;
 const readingsKept = 8;
-const hourMs = 3_600_000;
 
 interface Reading {
   readonly timeMs: number;

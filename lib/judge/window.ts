@@ -1,6 +1,6 @@
 /**
  * A ring of the numbers of the last samples: what a judgement looks back on. Numbers only, so that a window of 120
- * samples costs 20 kB whatever the samples held.
+ * samples costs 27 KiB whatever the samples held.
  */
 import { median } from './growth.js';
 import { type Row, type SeriesName, seriesNames } from './row.js';

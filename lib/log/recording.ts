@@ -2,7 +2,7 @@
  * Reads recorded lines back. A recording may be rotated, cut off in its last line, interleaved from several processes
  * or mixed with the program's own output: what is not a line of ours is counted, not fatal.
  */
-import type { LineRecord } from './line.js';
+import { formatVersion, type LineRecord } from './line.js';
 
 export interface RecordedLine {
   readonly timeMs: number;
@@ -66,7 +66,7 @@ export function parseLine(line: string): RecordedLine | null {
   if (!isObject(parsed) || !isObject(parsed.extmem)) return null;
   const { time, pid, level, msg, extmem } = parsed;
   if (typeof time !== 'number' || typeof pid !== 'number' || !isObject(extmem)) return null;
-  if (extmem.v !== 1 || typeof extmem.kind !== 'string') return null;
+  if (extmem.v !== formatVersion || typeof extmem.kind !== 'string') return null;
   if (extmem.kind === 'sample' && !isSample(extmem)) return null;
   return {
     timeMs: time,

@@ -6,6 +6,7 @@ import type { Alert } from '../judge/alerts.js';
 import { Judge, type JudgeOptions } from '../judge/judge.js';
 import { numberAt, valueAt } from '../judge/row.js';
 import type { Verdict } from '../judge/verdicts.js';
+import { optionTable } from '../options.js';
 import type { RecordedLine } from './recording.js';
 
 /** A verdict that changed, and when. */
@@ -39,15 +40,13 @@ interface Open {
   readonly held: RecordedLine[];
 }
 
-const defaults: JudgeOptions = { window: 120, confirmations: 3 };
-
 /** The options in force, as the start line tells them; a rotated recording may have lost it. */
 function optionsOf(record: unknown): JudgeOptions {
-  const option = (name: keyof JudgeOptions, low: number, high: number) => {
-    const value = numberAt(record, 'options', name);
-    return Number.isInteger(value) && value >= low && value <= high ? value : defaults[name];
+  const option = (name: keyof JudgeOptions) => {
+    const row = optionTable.find((candidate) => candidate.name === name);
+    return (row?.parse(valueAt(record, 'options', name)) ?? row?.parse(row.fallback)) as number;
   };
-  return { window: option('window', 30, 1000), confirmations: option('confirmations', 1, 20) };
+  return { window: option('window'), confirmations: option('confirmations') };
 }
 
 export class Replay {
@@ -60,7 +59,7 @@ export class Replay {
       this.#begin(pid, optionsOf(record));
       return;
     }
-    const open = this.#open.get(pid) ?? this.#begin(pid, defaults);
+    const open = this.#open.get(pid) ?? this.#begin(pid, optionsOf(null));
     if (record.kind === 'verdict') {
       open.run.said.push(`${String(valueAt(record, 'id'))}:${String(valueAt(record, 'state'))}`);
     } else if (record.kind === 'sample') {

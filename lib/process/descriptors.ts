@@ -1,7 +1,8 @@
 /** Open file descriptors: how many of which kind, with the threads beside them, and what one of them refers to. */
 import { readdirSync, readlinkSync } from 'node:fs';
-import { known } from '../binding/fields.js';
-import type { Pass } from '../binding/pass.js';
+import type { PassNumbers } from '../binding/binding.js';
+import { ageMs } from '../binding/clock.js';
+import { orNull } from '../binding/fields.js';
 import type { ProcessNumbers } from '../sample.js';
 
 const deleted = ' (deleted)';
@@ -39,10 +40,10 @@ export function countWithoutAddon(): Counts {
 }
 
 /** What the reader thread counted. */
-export function composeCounts(pass: Pass, nowMs: number): Counts {
-  const fdsAgeMs = Number.isNaN(pass.fdAtMs) ? null : Math.max(0, Math.round(nowMs - pass.fdAtMs));
+export function composeCounts(pass: PassNumbers, nowMs: number): Counts {
+  const fdsAgeMs = orNull(ageMs(pass.fdAtMs, nowMs));
   const fds = Number.isNaN(pass.fdFiles)
     ? null
     : { files: pass.fdFiles, sockets: pass.fdSockets, pipes: pass.fdPipes, other: pass.fdOther };
-  return { threads: known(pass.threads), fds, fdCount: known(pass.fdCount), fdsAgeMs };
+  return { threads: orNull(pass.threads), fds, fdCount: orNull(pass.fdCount), fdsAgeMs };
 }

@@ -5,8 +5,8 @@
 import { getHeapStatistics } from 'node:v8';
 import { threadId } from 'node:worker_threads';
 import type { Binding, IsolateNumbers } from '../binding/binding.js';
-import { known, rowsOf } from '../binding/fields.js';
-import { monotonicMs } from '../binding/pass.js';
+import { ageMs, monotonicMs } from '../binding/clock.js';
+import { orNull, rowsOf } from '../binding/fields.js';
 import type { Isolate } from '../sample.js';
 import { readOutside } from './heap.js';
 
@@ -34,12 +34,12 @@ export function readIsolates(binding: Binding, nowMs: number): Isolate[] {
   for (const numbers of rowsOf<IsolateNumbers>(binding.isolateFields, table)) {
     isolates.push({
       threadId: numbers.threadId,
-      ageMs: Math.max(0, Math.round(nowMs - numbers.atMs)),
+      ageMs: ageMs(numbers.atMs, nowMs),
       heapUsedBytes: numbers.heapUsedBytes,
       heapTotalBytes: numbers.heapTotalBytes,
       externalBytes: numbers.externalBytes,
-      arrayBuffersBytes: known(numbers.arrayBuffersBytes),
-      declaredBytes: known(numbers.declaredBytes),
+      arrayBuffersBytes: orNull(numbers.arrayBuffersBytes),
+      declaredBytes: orNull(numbers.declaredBytes),
     });
   }
   return isolates;

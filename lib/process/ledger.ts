@@ -1,10 +1,12 @@
 /** The ledger of one pass: every resident byte on exactly one leaf. */
-import { known } from '../binding/fields.js';
-import type { Pass } from '../binding/pass.js';
+
+import type { PassNumbers } from '../binding/binding.js';
+import { ageMs } from '../binding/clock.js';
+import { orNull } from '../binding/fields.js';
 import type { LeafBytes, Ledger } from '../sample.js';
 
 /** @returns `null` before the first pass and where /proc/self/smaps cannot be read. */
-export function composeLedger(pass: Pass, nowMs: number): Ledger | null {
+export function composeLedger(pass: PassNumbers, nowMs: number): Ledger | null {
   if (Number.isNaN(pass.ledgerRssBytes)) return null;
   const leafBytes: LeafBytes = {
     v8Heap: pass.leafV8Heap,
@@ -21,7 +23,7 @@ export function composeLedger(pass: Pass, nowMs: number): Ledger | null {
     unattributed: pass.leafUnattributed,
   };
   return {
-    ageMs: Math.max(0, Math.round(nowMs - pass.ledgerAtMs)),
+    ageMs: ageMs(pass.ledgerAtMs, nowMs),
     rssBytes: pass.ledgerRssBytes,
     pssBytes: pass.ledgerPssBytes,
     swapBytes: pass.ledgerSwapBytes,
@@ -35,6 +37,6 @@ export function composeLedger(pass: Pass, nowMs: number): Ledger | null {
       arenaBytes: pass.mallocArenaBytes,
       mmappedBytes: pass.mallocMmappedBytes,
     },
-    stacks: { liveThreads: known(pass.stacksLiveThreads), cachedThreads: known(pass.stacksCachedThreads) },
+    stacks: { liveThreads: orNull(pass.stacksLiveThreads), cachedThreads: orNull(pass.stacksCachedThreads) },
   };
 }

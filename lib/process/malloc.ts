@@ -4,8 +4,9 @@
  * `retained` and `untouched` are differences between the ledger and the counters, so they are taken only when both
  * were read in the same pass, and kept until the next such pass.
  */
-import { known } from '../binding/fields.js';
-import type { Pass } from '../binding/pass.js';
+
+import type { PassNumbers } from '../binding/binding.js';
+import { orNull } from '../binding/fields.js';
 import type { External, Isolate, Malloc, V8Heap } from '../sample.js';
 
 /** Both sources belong together when they were read within this time of each other. */
@@ -21,8 +22,8 @@ interface Difference {
  * part, so what is not resident of it was never touched, and must not hide what the arenas retain. Elsewhere the two
  * figures are net of each other: each is at least what it says.
  */
-function difference(pass: Pass, inUseBytes: number): Difference {
-  const chunksBytes = known(pass.mallocMmappedCountBytes) ?? 0;
+function difference(pass: PassNumbers, inUseBytes: number): Difference {
+  const chunksBytes = orNull(pass.mallocMmappedCountBytes) ?? 0;
   const chunksResidentBytes = chunksBytes === 0 ? 0 : pass.mallocMmappedBytes;
   const arenasBytes = inUseBytes - chunksBytes;
   const arenasResidentBytes = pass.leafMalloc - chunksResidentBytes;
@@ -39,9 +40,9 @@ const v8Major = Number.parseInt(process.versions.v8, 10);
  * addons declared (a negative declaration is an anomaly, not a credit). Where `external` is below `arrayBuffers` the stores beyond it (SharedArrayBuffers, Blobs) are
  * already in `arrayBuffers`, so nothing is left to subtract; `external.anomalies` names that state.
  */
-function nativeRange(inUseBytes: number, pass: Pass, outside: OutsideHeap, v8: V8Heap): [number, number] {
-  const wasmBytes = known(pass.leafWasm) ?? 0;
-  const resizableBytes = known(pass.leafResizableBuffers) ?? 0;
+function nativeRange(inUseBytes: number, pass: PassNumbers, outside: OutsideHeap, v8: V8Heap): [number, number] {
+  const wasmBytes = orNull(pass.leafWasm) ?? 0;
+  const resizableBytes = orNull(pass.leafResizableBuffers) ?? 0;
   // V8 counts WebAssembly memory as external up to 13, and as declared only from 14; resizable buffers from 13.
   const notMalloc = (v8Major < 14 ? wasmBytes : 0) + (v8Major >= 13 ? resizableBytes : 0);
   const stores = Math.max(0, outside.externalBytes - outside.arrayBuffersBytes - notMalloc);
@@ -81,14 +82,14 @@ export class MallocAccount {
 
   /** @param isolates the other isolates: what they hold outside their heaps is malloc of this process too. */
   compose(
-    pass: Pass,
+    pass: PassNumbers,
     nowMs: number,
     external: External,
     v8: V8Heap,
     isolates: readonly Isolate[],
     stopped: string | null,
   ): Malloc {
-    const inUseBytes = known(pass.mallocInUseBytes);
+    const inUseBytes = orNull(pass.mallocInUseBytes);
     if (
       inUseBytes !== null &&
       pass.ledgerAtMs !== this.#differenceAtMs &&
@@ -98,14 +99,14 @@ export class MallocAccount {
       this.#difference = difference(pass, inUseBytes);
     }
     const outside = sumOutside(external, isolates);
-    const reclaimable = known(pass.mallocReclaimableBytes);
+    const reclaimable = orNull(pass.mallocReclaimableBytes);
     const reclaimableAgeMs = reclaimable === null ? null : Math.max(0, Math.round(nowMs - pass.mallocReclaimableAtMs));
     const retainedBytes = this.#difference?.retainedBytes ?? null;
     return {
       allocator: this.#allocator,
       ageMs: Number.isNaN(pass.mallocAtMs) ? null : Math.max(0, Math.round(nowMs - pass.mallocAtMs)),
       inUseBytes,
-      systemBytes: known(pass.mallocSystemBytes),
+      systemBytes: orNull(pass.mallocSystemBytes),
       retainedBytes,
       reclaimableBytes:
         reclaimable === null || retainedBytes === null ? reclaimable : Math.min(reclaimable, retainedBytes),

@@ -9,7 +9,7 @@
  * before the profiler started is not seen, which is no loss: growth comes after.
  */
 import { Session } from 'node:inspector';
-import { monotonicMs } from '../binding/pass.js';
+import { monotonicMs } from '../binding/clock.js';
 import { isOwnFile } from '../package.js';
 import { Pace } from '../process/pace.js';
 import { type Frame, frameAt, frameText, originOf, packageOf, type Site } from '../site.js';

@@ -7,20 +7,19 @@ import { FieldReader } from '../binding/fields.js';
 import type { NativeNumbers } from '../sample.js';
 import { placeKey, type Site } from '../site.js';
 import { type ProfileTime, toCollapsed, toPprof } from './pprof.js';
-import { type StackLevel, testStacks, testThread } from './selftest.js';
+import { type StackLevel, testStacks } from './selftest.js';
 import { groupSites, interval95, type NativeSite, readTotals, type SiteInput, StackReader } from './sites.js';
 
 export interface ProfilerOptions {
   readonly sampleBytes: number;
   readonly stackDepth: number;
-  /** Above this the rate is lowered; 0 is no limit. */
-  readonly maxSamplesPerSecond?: number;
-  /** For tests: the same seed draws the same samples. */
-  readonly seed?: number;
 }
 
 /** At most .5 % of a core: with what it pushes out of the caches, a sample costs a busy service up to 10 µs. */
-export const defaultMaxSamplesPerSecond = 500;
+const maxSamplesPerSecond = 500;
+
+/** Tests that draw the same samples again ask the binding themselves. */
+const anySeed = 0;
 
 /** A growing site gets among the largest within a few minutes. */
 const sitesOnSample = 20;
@@ -98,8 +97,7 @@ export class NativeProfiler {
       return;
     }
     this.stacks = testStacks(binding);
-    const limit = options.maxSamplesPerSecond ?? defaultMaxSamplesPerSecond;
-    const status = binding.profileStart(options.sampleBytes, limit, options.stackDepth, options.seed ?? 0);
+    const status = binding.profileStart(options.sampleBytes, maxSamplesPerSecond, options.stackDepth, anySeed);
     if (status !== 'installed') {
       this.unavailable = refusal(binding, status);
       return;
@@ -163,16 +161,11 @@ export class NativeProfiler {
       .then(({ sites }) => {
         this.#sites = sites.filter(({ liveBytes }) => liveBytes > 0).slice(0, sitesOnSample);
       })
-      // A pool that is shut down rejects: the process ends, and nobody waits for sites.
+      // Nobody waits for sites, and why they could not be read is no news for the host.
       .catch(() => {})
       .finally(() => {
         this.#refreshing = false;
       });
-  }
-
-  /** Mean bytes between samples, from now on. What was sampled before keeps its own rate. */
-  setSampleBytes(bytes: number): void {
-    this.#binding?.profileRate(bytes);
   }
 
   /** What is live now. Growth counts from the previous call. Symbols are read off this thread. */
@@ -203,11 +196,6 @@ export class NativeProfiler {
     this.#restoreDlopen = null;
     this.#binding?.profileStop();
   }
-}
-
-/** An isolate that joins: its frames are decoded too, when the self-test passes on its thread. */
-export function joinProfiler(binding: Binding): StackLevel {
-  return testThread(binding);
 }
 
 /**

@@ -5,6 +5,7 @@
 import { Script } from 'node:vm';
 import type { Binding } from '../binding/binding.js';
 import { messageOf } from '../errors.js';
+import { ownScheme } from '../package.js';
 
 /** 2 names and lines, 1 names only, 0 native frames only. */
 export interface StackLevel {
@@ -13,7 +14,7 @@ export interface StackLevel {
   readonly reason: string | null;
 }
 
-const filename = 'extmem:selftest';
+const filename = `${ownScheme}selftest`;
 
 /**
  * Functions of several kinds above one another; the innermost call asks for both stacks on one line. `warm` runs them
@@ -54,7 +55,7 @@ const source = `(function (look) {
   };
 })`;
 
-interface Place {
+interface NamedPosition {
   readonly name: string;
   readonly line: number;
   readonly column: number;
@@ -78,8 +79,8 @@ function callSites(): readonly NodeJS.CallSite[] {
   }
 }
 
-function decoded(binding: Binding, stack: number): Place[] {
-  const places: Place[] = [];
+function decoded(binding: Binding, stack: number): NamedPosition[] {
+  const places: NamedPosition[] = [];
   for (const id of binding.profileStack(stack)) {
     const frame = binding.profileFrame(id);
     if (frame?.script === filename) places.push({ name: frame.name, line: frame.line, column: frame.column });
@@ -87,7 +88,7 @@ function decoded(binding: Binding, stack: number): Place[] {
   return places;
 }
 
-function told(sites: readonly NodeJS.CallSite[]): Place[] {
+function told(sites: readonly NodeJS.CallSite[]): NamedPosition[] {
   return sites
     .filter((site) => site.getFileName() === filename)
     .map((site) => ({
@@ -98,15 +99,18 @@ function told(sites: readonly NodeJS.CallSite[]): Place[] {
 }
 
 /** The first disagreement, or `null`. */
-function compare(ours: readonly Place[], theirs: readonly Place[]): { what: 'names' | 'lines'; text: string } | null {
-  const names = (places: readonly Place[]) => places.map((place) => place.name).join(' < ');
+function disagreement(
+  ours: readonly NamedPosition[],
+  theirs: readonly NamedPosition[],
+): { what: 'names' | 'lines'; text: string } | null {
+  const names = (places: readonly NamedPosition[]) => places.map((place) => place.name).join(' < ');
   if (theirs.length < 6 || names(ours) !== names(theirs)) {
     return { what: 'names', text: `decoded "${names(ours)}", V8 says "${names(theirs)}"` };
   }
   for (const [i, place] of ours.entries()) {
     const truth = theirs[i];
     if (truth !== undefined && (place.line !== truth.line || (i > 0 && place.column !== truth.column))) {
-      const at = ({ line, column }: Place) => `${line}:${column}`;
+      const at = ({ line, column }: NamedPosition) => `${line}:${column}`;
       return { what: 'lines', text: `decoded ${place.name} at ${at(place)}, V8 says ${at(truth)}` };
     }
   }
@@ -142,7 +146,7 @@ function tryStacks(binding: Binding): StackLevel {
     // Interpreter first; the second round is hot enough for the baseline compiler.
     for (const warm of [0, 1500]) {
       const [stack, sites] = make(look)(warm);
-      const wrong = compare(decoded(binding, stack), told(sites));
+      const wrong = disagreement(decoded(binding, stack), told(sites));
       if (wrong?.what === 'names')
         return { level: 0, reason: `the self-test failed: ${wrong.text}: native frames only` };
       if (wrong?.what === 'lines')

@@ -8,7 +8,7 @@
  */
 
 import type { Binding, FrameKind, StackNumbers } from '../binding/binding.js';
-import { known, rowsOf } from '../binding/fields.js';
+import { orNull, rowsOf } from '../binding/fields.js';
 import { isOwnFile } from '../package.js';
 import { type Frame, frameAt, frameText, originOf, placeKey, type Site } from '../site.js';
 
@@ -64,7 +64,7 @@ export function readTotals(binding: Pick<Binding, 'stackFields' | 'profileTotals
       variance: row.variance,
       samples: row.samples,
       liveSamples: row.liveSamples,
-      oldestSecond: known(row.oldestSecond),
+      oldestSecond: orNull(row.oldestSecond),
     });
   }
   return rows;
@@ -115,7 +115,7 @@ export class StackReader {
 }
 
 /** Node's own frames, and ours: kept in the stack, but nobody's site. */
-export function isInternal({ kind, file }: StackFrame): boolean {
+function isInternal({ kind, file }: StackFrame): boolean {
   return kind !== 'javascript' || file.startsWith('node:') || isOwnFile(file);
 }
 

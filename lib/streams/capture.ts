@@ -78,7 +78,7 @@ function restore(stackTraceLimit: number, prepare: PropertyDescriptor | undefine
   }
 }
 
-function shownFrame(frame: NodeJS.CallSite, name: string): Frame {
+function frameOf(frame: NodeJS.CallSite, name: string): Frame {
   const position = { file: name, line: frame.getLineNumber() ?? 0, column: frame.getColumnNumber() ?? 0 };
   return frameAt(frame.getFunctionName() ?? '', originOf(position));
 }
@@ -128,8 +128,9 @@ export function captureSite(cut: unknown, deep = false): Creator {
     return intern(site, () => ({ ...nodeItself, site }));
   }
   return intern(key, () => {
-    const frames = outer.map(({ frame, name }) => shownFrame(frame, name));
-    const packages = frames.map(({ file }) => packageOf(file ?? ''));
+    const frames = outer.map(({ frame, name }) => frameOf(frame, name));
+    // By the whole path: a program that is installed may run inside its own package.
+    const packages = outer.map(({ name }) => packageOf(name));
     const own = frames[packages.lastIndexOf(null)] ?? (frames[0] as Frame);
     return { site: frameText(own), frames, module: packages[0] ?? null, ofProgram: true };
   });

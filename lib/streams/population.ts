@@ -20,7 +20,7 @@ const maxLost = 1000;
 const minLooks = 500;
 const verifiedPerPulse = 64;
 /** Looks that have to find a lost file open. One alone may see a descriptor that was closed and opened again. */
-const confirmations = 2;
+const confirmingLooks = 2;
 /**
  * Major collections between two looks, after which a stream that is still there is held by the program. V8 clears
  * WeakRefs in these only. Not one: it may have begun before the first look, and looking makes it keep the stream.
@@ -253,7 +253,7 @@ export class Population {
     for (const lost of due) {
       const isOpen = !owned.has(lost.fd) && fileOf(lost.fd) === lost.file;
       if (isOpen) this.#lost.push(lost);
-      if (isOpen && lost.confirmed >= confirmations) continue;
+      if (isOpen && lost.confirmed >= confirmingLooks) continue;
       lost.confirmed++;
       this.#changed = true;
     }
@@ -268,7 +268,7 @@ export class Population {
     for (const tally of tallies) tally.clear();
     for (const tracked of this.#tracked) this.#addTo(tracked.tally, tracked, now);
     for (const { tally, confirmed } of this.#lost) {
-      if (confirmed >= confirmations) tally.lost++;
+      if (confirmed >= confirmingLooks) tally.lost++;
     }
     for (const tally of tallies) tally.round();
     this.unproven = Math.round(this.unproven);

@@ -2,7 +2,7 @@
 
 import type { StreamsSample } from '../sample.js';
 import type { StreamSite } from '../site.js';
-import { formatBytes, formatCount, formatSpan } from '../text.js';
+import { formatBytes, formatCount, formatSpan, hourMs } from '../text.js';
 import type { Details } from './population.js';
 import type { Tally } from './tally.js';
 import type { ListenerWarning } from './warnings.js';
@@ -76,7 +76,7 @@ export function describeTally(tally: Tally, details: Details = nothingOpen, inte
     states: Object.fromEntries(details.states),
     handles: Object.fromEntries(details.handles),
     growing: tally.leaks || tally.litters,
-    perHour: Math.round((tally.perSample * 3_600_000) / intervalMs),
+    perHour: Math.round((tally.perSample * hourMs) / intervalMs),
     sentence: sentenceOf(tally, details),
   };
 }

@@ -31,7 +31,7 @@ const filesPerPulse = 500;
 /** What becomes of a stream besides being counted. */
 export const notSampled = 0;
 export const toTrack = 1;
-export const toFollow = 2;
+const toFollow = 2;
 
 const never = 2 ** 30;
 

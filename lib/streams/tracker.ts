@@ -72,7 +72,6 @@ export class StreamTracker {
   #last: object | null = null;
   #firstLookDue = false;
   #talliesOverflowed = 0;
-  #spentMs = 0;
   #latest: StreamsSample;
   /** When the histories take their next point. */
   #rememberAtMs: number;
@@ -94,11 +93,6 @@ export class StreamTracker {
     if (endWeb !== null) this.#ends.push(endWeb);
     this.#ends.push(watchWarnings(this.#listenerWarnings));
     this.#latest = { ...this.#totals(), suspects: [] };
-  }
-
-  /** CPU that looks, folds and samples took on this thread so far; the hook is not in it. */
-  get spentMs(): number {
-    return this.#spentMs;
   }
 
   /** The numbers as of the last pulse. Takes nothing: they are kept ready. */
@@ -296,7 +290,6 @@ export class StreamTracker {
       this.#rememberAtMs = Math.max(this.#rememberAtMs + intervalMs, began + intervalMs / 2);
     }
     this.#latest = { ...totals, suspects };
-    this.#spentMs += performance.now() - began;
   }
 }
 

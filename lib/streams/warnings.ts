@@ -26,7 +26,7 @@ interface Warning {
   readonly count?: unknown;
 }
 
-function describe(warning: Warning, { site, frames }: Creator): ListenerWarning {
+function warningOf(warning: Warning, { site, frames }: Creator): ListenerWarning {
   const className = warning.emitter?.constructor?.name;
   return {
     className: typeof className === 'string' ? className : 'EventEmitter',
@@ -51,7 +51,7 @@ export function watchWarnings(kept: ListenerWarning[]): () => void {
   function notice(warning: unknown): void {
     if (!(warning instanceof Error) || warning.name !== 'MaxListenersExceededWarning') return;
     try {
-      kept.push(describe(warning as Warning, captureSite(emitWarning)));
+      kept.push(warningOf(warning as Warning, captureSite(emitWarning)));
     } catch {
       // An emitter with hostile getters: the warning itself still reaches the program.
     }
