@@ -63,15 +63,14 @@ for (const node of nodes) {
 const installed = {
   node_modules: {
     app: {
-      'main.js': `
+      'main.cjs': `
         const { start } = require(process.argv[2]);
         const session = start({ destination: 'none' });
-        const stream = require('./lib/make.js').make();
+        const stream = require('./lib/make.cjs').make();
         const { site, module } = session.streams().sites.find(({ className }) => className === 'PassThrough');
         console.log(JSON.stringify({ site, module, open: !stream.closed }));
         session.stop();`,
-      'package.json': '{}',
-      lib: { 'make.js': "exports.make = function make() { return new (require('node:stream').PassThrough)(); };" },
+      lib: { 'make.cjs': "exports.make = function make() { return new (require('node:stream').PassThrough)(); };" },
     },
   },
 };
@@ -79,6 +78,6 @@ const installed = {
 test('a program that runs inside its own package is told apart from its own frames', async (t) => {
   const directory = t.testdir(installed);
   const cwd = join(directory, 'node_modules', 'app');
-  const created = await runForJson<object>(nodes[0] as (typeof nodes)[number], ['main.js', root], { cwd });
-  t.match(created, { site: /^make \(lib\/make\.js:1:\d+\)$/, module: 'app', open: true });
+  const created = await runForJson<object>(nodes[0] as (typeof nodes)[number], ['main.cjs', root], { cwd });
+  t.match(created, { site: /^make \(lib\/make\.cjs:1:\d+\)$/, module: 'app', open: true });
 });
