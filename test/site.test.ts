@@ -67,8 +67,8 @@ const installed = {
         const { start } = require(process.argv[2]);
         const session = start({ destination: 'none' });
         const stream = require('./lib/make.cjs').make();
-        const { site, module } = session.streams().sites.find(({ className }) => className === 'PassThrough');
-        console.log(JSON.stringify({ site, module, open: !stream.closed }));
+        const created = session.streams().sites.find(({ className }) => className === 'PassThrough');
+        console.log(JSON.stringify({ site: created.site, module: created.module, open: !stream.closed }));
         session.stop();`,
       lib: { 'make.cjs': "exports.make = function make() { return new (require('node:stream').PassThrough)(); };" },
     },
