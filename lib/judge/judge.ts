@@ -296,7 +296,7 @@ function initialStates(): Record<VerdictId, VerdictState> {
 }
 
 function trendOfRule(rule: Rule, lookback: Lookback): Trend | null {
-  return rule.kind === 'mixed' ? lookback.trend('rss') : lookback.trend(rule.metric, 6);
+  return rule.kind === 'mixed' ? lookback.trend('rss') : lookback.trend(rule.series, 6);
 }
 
 function perHour(trend: Trend | null): readonly [number, number, number] | null {
@@ -305,14 +305,14 @@ function perHour(trend: Trend | null): readonly [number, number, number] | null 
 }
 
 function evidenceOf(rule: Rule, lookback: Lookback): Evidence[] {
-  const series = rule.kind === 'mixed' ? (['rss'] as const) : ([rule.metric, 'rss'] as const);
-  return series.flatMap((metric) => {
-    const trend = lookback.trend(metric, 6);
+  const all = rule.kind === 'mixed' ? (['rss'] as const) : ([rule.series, 'rss'] as const);
+  return all.flatMap((series) => {
+    const trend = lookback.trend(series, 6);
     if (trend === null) return [];
     const to = Math.round(trend.end);
     return [
       {
-        metric,
+        metric: series,
         from: Math.round(trend.end - trend.rise),
         to,
         samples: trend.points,

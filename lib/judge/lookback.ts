@@ -37,7 +37,7 @@ const classClean = 5;
 export type TrackedSeries = 'rss' | OwnSeries | CountSeries;
 
 const countRules = rules.filter((rule) => rule.kind === 'count');
-const ownMetrics: readonly OwnSeries[] = rules.flatMap((rule) => (rule.kind === 'class' ? [...rule.own] : []));
+const ownSeries: readonly OwnSeries[] = rules.flatMap((rule) => (rule.kind === 'class' ? [...rule.own] : []));
 
 /** Series tested on one tick: 0.3 ms of the main thread. */
 const countsPerTick = 3;
@@ -52,7 +52,7 @@ const groups = [
   // The load, which every test asks about.
   { counts: [] as typeof countRules, owns: [] as OwnSeries[] },
   ...groupsOf(countRules, countsPerTick).map((counts) => ({ counts, owns: [] as OwnSeries[] })),
-  ...groupsOf(ownMetrics, classesPerTick).map((owns) => ({ counts: [] as typeof countRules, owns })),
+  ...groupsOf(ownSeries, classesPerTick).map((owns) => ({ counts: [] as typeof countRules, owns })),
 ];
 
 /** A load that rises by less than this part is noise, or no excuse. */
@@ -132,7 +132,7 @@ export class Lookback {
     this.#least = Math.min(leastRows, options.rows);
     this.#skip = options.skip;
     this.window = new Window(options.rows);
-    const tracked = ['rss', ...ownMetrics, ...countRules.map(({ metric }) => metric)];
+    const tracked = ['rss', ...ownSeries, ...countRules.map(({ series }) => series)];
     this.tracks = Object.fromEntries(tracked.map((name) => [name, new Track()])) as Record<TrackedSeries, Track>;
   }
 
@@ -266,8 +266,8 @@ export class Lookback {
     this.#tested.set('load', trendOf(times, values, sharePoints));
   }
 
-  #testCount({ metric, floor, ratio }: (typeof countRules)[number]): void {
-    this.#test(metric, { alpha, floor, ratio, clean: 0, end: 0, tail: 0 }, this.#confirmations, false);
+  #testCount({ series, floor, ratio }: (typeof countRules)[number]): void {
+    this.#test(series, { alpha, floor, ratio, clean: 0, end: 0, tail: 0 }, this.#confirmations, false);
   }
 
   #testClass(name: OwnSeries, peakRss: number): void {
@@ -280,7 +280,7 @@ export class Lookback {
   }
 
   get #growsAlready(): boolean {
-    return this.tracks.rss.found || ownMetrics.some((name) => this.tracks[name].found);
+    return this.tracks.rss.found || ownSeries.some((name) => this.tracks[name].found);
   }
 
   #testRss(peakRss: number): void {

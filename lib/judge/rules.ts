@@ -18,7 +18,7 @@ interface RuleBase {
 /** A part of RSS. */
 export interface ClassRule extends RuleBase {
   readonly kind: 'class';
-  readonly metric: RssClass;
+  readonly series: RssClass;
   /**
    * The series in which this class is judged by itself, where RSS as a whole hides it: what survives collections first.
    * Files and stacks are of interest only as parts of RSS.
@@ -31,7 +31,7 @@ export interface ClassRule extends RuleBase {
 /** Something countable, beside RSS or carrying a part of it. */
 export interface CountRule extends RuleBase {
   readonly kind: 'count';
-  readonly metric: SeriesName;
+  readonly series: SeriesName;
   /** The rise that pools and keep-alive connections stay under once they are warm: a number, and a part of the level. */
   readonly floor: number;
   readonly ratio: number;
@@ -58,7 +58,7 @@ export const rules = [
   {
     id: 'workers',
     kind: 'count',
-    metric: 'workerCount',
+    series: 'workerCount',
     floor: 3,
     ratio: 0.05,
     carriesRss: true,
@@ -69,7 +69,7 @@ export const rules = [
   {
     id: 'threads',
     kind: 'count',
-    metric: 'threadCount',
+    series: 'threadCount',
     floor: 3,
     ratio: 0.05,
     carriesRss: true,
@@ -80,7 +80,7 @@ export const rules = [
   {
     id: 'js-heap',
     kind: 'class',
-    metric: 'js-heap',
+    series: 'js-heap',
     own: ['oldHeapAfterGc', 'oldHeap', 'usedHeap'],
     underThreads: true,
     noun: 'the JavaScript heap',
@@ -90,7 +90,7 @@ export const rules = [
   {
     id: 'array-buffers',
     kind: 'class',
-    metric: 'array-buffers',
+    series: 'array-buffers',
     own: ['array-buffers'],
     underThreads: false,
     noun: 'memory of Buffers and ArrayBuffers',
@@ -100,7 +100,7 @@ export const rules = [
   {
     id: 'external',
     kind: 'class',
-    metric: 'external',
+    series: 'external',
     own: ['external'],
     underThreads: false,
     noun: 'external memory (declared by addons and Node, external strings)',
@@ -110,7 +110,7 @@ export const rules = [
   {
     id: 'native',
     kind: 'class',
-    metric: 'native',
+    series: 'native',
     own: ['native'],
     underThreads: true,
     noun: 'native memory (malloc in use that V8 does not know of)',
@@ -120,7 +120,7 @@ export const rules = [
   {
     id: 'retained',
     kind: 'class',
-    metric: 'retained',
+    series: 'retained',
     own: ['retained'],
     underThreads: true,
     noun: 'memory that was freed but is kept by the C allocator',
@@ -130,7 +130,7 @@ export const rules = [
   {
     id: 'wasm',
     kind: 'class',
-    metric: 'wasm',
+    series: 'wasm',
     own: ['wasm'],
     underThreads: false,
     noun: 'memory of WebAssembly',
@@ -140,7 +140,7 @@ export const rules = [
   {
     id: 'mmap',
     kind: 'class',
-    metric: 'mmap',
+    series: 'mmap',
     own: ['mmap'],
     underThreads: false,
     noun: 'memory mapped by addons or by allocators of their own',
@@ -150,7 +150,7 @@ export const rules = [
   {
     id: 'files',
     kind: 'class',
-    metric: 'files',
+    series: 'files',
     own: [],
     underThreads: false,
     noun: 'memory of mapped files',
@@ -161,7 +161,7 @@ export const rules = [
   {
     id: 'streams',
     kind: 'count',
-    metric: 'streams',
+    series: 'streams',
     floor: 10,
     ratio: 0.1,
     carriesRss: false,
@@ -172,7 +172,7 @@ export const rules = [
   {
     id: 'fds',
     kind: 'count',
-    metric: 'fds',
+    series: 'fds',
     floor: 10,
     ratio: 0.1,
     carriesRss: false,
@@ -183,7 +183,7 @@ export const rules = [
   {
     id: 'timers',
     kind: 'count',
-    metric: 'timers',
+    series: 'timers',
     floor: 20,
     ratio: 0.1,
     carriesRss: false,
@@ -194,7 +194,7 @@ export const rules = [
   {
     id: 'contexts',
     kind: 'count',
-    metric: 'contexts',
+    series: 'contexts',
     floor: 3,
     ratio: 0.5,
     carriesRss: false,
@@ -207,5 +207,5 @@ export const rules = [
 type Rules = (typeof rules)[number];
 export type VerdictId = (typeof rules)[number]['id'];
 export type OwnSeries = Extract<Rules, { kind: 'class' }>['own'][number];
-export type CountSeries = Extract<Rules, { kind: 'count' }>['metric'];
+export type CountSeries = Extract<Rules, { kind: 'count' }>['series'];
 export const verdictIds: readonly VerdictId[] = rules.map((rule) => rule.id);

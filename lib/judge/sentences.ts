@@ -50,8 +50,8 @@ function growth({ rule, trend, sinceMs, shares, suspects, etaMs, sample }: Words
       `${capital(rule.noun)} grows by ${rate(trend.slope)} (${rate(trend.low)} to ${rate(trend.high)})${since}`,
     );
   }
-  if (rule.kind === 'class' && shares[rule.metric] !== undefined) {
-    parts.push(`${formatPercent(shares[rule.metric] ?? 0)} of the growth of RSS`);
+  if (rule.kind === 'class' && shares[rule.series] !== undefined) {
+    parts.push(`${formatPercent(shares[rule.series] ?? 0)} of the growth of RSS`);
   } else if (rule.kind === 'mixed') {
     const list = Object.entries(shares).map(([name, share]) => `${name} ${formatPercent(share)}`);
     parts.push(`divided among ${list.length > 0 ? list.join(', ') : 'classes that are unknown here'}`);

@@ -111,7 +111,7 @@ export interface Facts {
   readonly shares: Partial<Record<RssClass, number>>;
   /** What was said before this evaluation. */
   readonly before: Readonly<Record<VerdictId, VerdictState>>;
-  readonly isKnown: (metric: SeriesName) => boolean;
+  readonly isKnown: (series: SeriesName) => boolean;
 }
 
 export function factsOf(lookback: Lookback, before: Facts['before']): Facts {
@@ -121,7 +121,7 @@ export function factsOf(lookback: Lookback, before: Facts['before']): Facts {
     lookback,
     shares: growing ? lookback.shares() : {},
     before,
-    isKnown: (metric) => lookback.window.series(metric).values.length >= knownPoints,
+    isKnown: (series) => lookback.window.series(series).values.length >= knownPoints,
   };
 }
 
@@ -132,8 +132,8 @@ function undecided(track: Track, before: VerdictState): Decision | null {
 }
 
 function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
-  if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
-  const track = facts.lookback.tracks[rule.metric as CountSeries];
+  if (!facts.isKnown(rule.series)) return inconclusive('signal-missing');
+  const track = facts.lookback.tracks[rule.series as CountSeries];
   if (!track.found) return undecided(track, facts.before[id]) ?? clear('level');
   // Contexts are objects: until a collection has run, they may be garbage.
   const answer = id === 'contexts' ? facts.lookback.survivors('contexts', rule.floor / 2) : 'rising';
@@ -146,32 +146,32 @@ type ThreadsGrowth = 'grow' | 'may grow' | 'no';
 function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: ThreadsGrowth): Decision {
   const { lookback, shares } = facts;
   const rss = lookback.tracks.rss;
-  const share = shares[rule.metric] ?? 0;
+  const share = shares[rule.series] ?? 0;
   const own = ownTrack(rule, lookback);
   const stays = facts.before[id] === 'found';
   // A window that is bent by what has just ended divides into shares that explain nothing.
   const carries =
-    rss.found && (stays ? share >= staysDominant : share >= dominant && rss.passes > 0 && rises(rule.metric, lookback));
+    rss.found && (stays ? share >= staysDominant : share >= dominant && rss.passes > 0 && rises(rule.series, lookback));
   // Freeing a cache retains memory too: that is of interest only where RSS grows by it.
-  const matters = rule.metric !== 'retained' || (share >= dominant && rises('retained', lookback));
+  const matters = rule.series !== 'retained' || (share >= dominant && rises('retained', lookback));
   const byItself = own?.found === true && matters && (!rss.found || share >= worthSaying);
   if (!carries && !byItself) {
-    if (!facts.isKnown(rule.metric)) return inconclusive('signal-missing');
+    if (!facts.isKnown(rule.series)) return inconclusive('signal-missing');
     const undecidedOwn = own === null ? null : undecided(own, facts.before[id]);
     const undecidedRss = share >= dominant ? undecided(rss, facts.before[id]) : null;
     return undecidedRss ?? undecidedOwn ?? clear(rss.found ? 'elsewhere' : 'level');
   }
-  if (rule.metric === 'files') return clear('page-cache');
+  if (rule.series === 'files') return clear('page-cache');
   if (threads === 'grow' && rule.underThreads) return inconclusive('under-threads');
   // They come first, so what they may explain waits for them.
   if (threads === 'may grow' && rule.underThreads && !stays) return inconclusive('confirming', rss);
-  if (rule.metric === 'js-heap' && !byItself && !holdsObjects(lookback)) return clear('garbage');
-  const owned = ownedMetrics[rule.metric];
-  if (owned !== undefined && !(rule.metric === 'js-heap' && lookback.tracks.oldHeapAfterGc.found)) {
+  if (rule.series === 'js-heap' && !byItself && !holdsObjects(lookback)) return clear('garbage');
+  const owned = ownedSeries[rule.series];
+  if (owned !== undefined && !(rule.series === 'js-heap' && lookback.tracks.oldHeapAfterGc.found)) {
     const answer = lookback.survivors(owned);
     if (answer === 'level') return clear('garbage');
     // Growth that was confirmed once stays so: after a while no collection may fall into the window.
-    if (answer === 'unknown' && facts.before[id] !== 'found' && !isUnseenByV8(rule.metric, lookback)) {
+    if (answer === 'unknown' && facts.before[id] !== 'found' && !isUnseenByV8(rule.series, lookback)) {
       return inconclusive('no-collection', rss);
     }
   }
@@ -185,14 +185,14 @@ const objectsRatio = 0.5;
 function holdsObjects(lookback: Lookback): boolean {
   const pages = lookback.trend('js-heap', knownPoints)?.rise ?? 0;
   const objects = (['oldHeapAfterGc', 'oldHeap', 'usedHeap'] as const).map(
-    (metric) => lookback.trend(metric, knownPoints)?.rise,
+    (series) => lookback.trend(series, knownPoints)?.rise,
   );
   // An old recording may not tell.
   return objects.every((rise) => rise === undefined) || objects.some((rise) => (rise ?? 0) >= objectsRatio * pages);
 }
 
 /** The counters of classes that the garbage collector frees. */
-const ownedMetrics: Partial<Record<RssClass, OwnedSeries>> = {
+const ownedSeries: Partial<Record<RssClass, OwnedSeries>> = {
   'js-heap': 'oldHeap',
   'array-buffers': 'buffers',
   external: 'others',
@@ -203,8 +203,8 @@ const ownedMetrics: Partial<Record<RssClass, OwnedSeries>> = {
  * SharedArrayBuffers, the stores of Blobs and, in some versions, memories that grew are not declared to V8. It does not
  * collect on their account, so waiting for a collection would be waiting for ever.
  */
-function isUnseenByV8(metric: RssClass, lookback: Lookback): boolean {
-  if (metric !== 'array-buffers') return metric === 'wasm';
+function isUnseenByV8(series: RssClass, lookback: Lookback): boolean {
+  if (series !== 'array-buffers') return series === 'wasm';
   return (lookback.trend('unseen')?.rise ?? 0) >= dominant * (lookback.trend('buffers')?.rise ?? 1 / 0);
 }
 
@@ -213,25 +213,25 @@ function isUnseenByV8(metric: RssClass, lookback: Lookback): boolean {
  * the allocator keeps levels off as a rule, and takes in one step what a collection frees, so it has to pass a test and
  * to reach 8 MiB and a tenth of RSS.
  */
-function rises(metric: RssClass, lookback: Lookback): boolean {
-  const trend = lookback.trend(metric, knownPoints);
+function rises(series: RssClass, lookback: Lookback): boolean {
+  const trend = lookback.trend(series, knownPoints);
   if (trend === null || trend.low <= 0 || !isSustained(trend)) return false;
-  if (metric !== 'retained') return true;
+  if (series !== 'retained') return true;
   return trend.p < retainedAlpha && trend.rise >= Math.max(8 * MiB, 0.1 * (lookback.trend('rss')?.level ?? 0));
 }
 
 /** The track of a class by itself: the first of its series that is found, or else the last. */
 function ownTrack({ own }: ClassRule, { tracks }: Lookback): Track | null {
-  const list = own.map((metric) => tracks[metric as OwnSeries]);
+  const list = own.map((series) => tracks[series as OwnSeries]);
   return list.find((track) => track.found) ?? list.at(-1) ?? null;
 }
 
 /** A worker is a thread, and its event loop needs descriptors. */
 const broughtByWorkers: ReadonlySet<string> = new Set(['threads', 'fds']);
 
-function stateOf(metric: CountSeries, decision: Decision | undefined, lookback: Lookback): ThreadsGrowth {
+function stateOf(series: CountSeries, decision: Decision | undefined, lookback: Lookback): ThreadsGrowth {
   if (decision?.state === 'found') return 'grow';
-  return lookback.tracks[metric].suspected ? 'may grow' : 'no';
+  return lookback.tracks[series].suspected ? 'may grow' : 'no';
 }
 
 /** All rules on one lookback. */
@@ -284,10 +284,10 @@ function isDivided({ shares, lookback, isKnown }: Facts): boolean {
   if (!isKnown('files')) return true;
   const rss = lookback.trend('rss');
   if (rss === null || rss.rise < Math.max(mixedFloor, mixedRatio * rss.level)) return false;
-  const holdsMore = (metric: RssClass) => metric !== 'js-heap' || holdsObjects(lookback);
+  const holdsMore = (series: RssClass) => series !== 'js-heap' || holdsObjects(lookback);
   const parts = classes
-    .filter((metric) => metric !== 'files' && rises(metric, lookback) && holdsMore(metric))
-    .map((metric) => shares[metric] ?? 0);
+    .filter((series) => series !== 'files' && rises(series, lookback) && holdsMore(series))
+    .map((series) => shares[series] ?? 0);
   if ((shares.unsplit ?? 0) >= dominant || (shares.threads ?? 0) >= dominant) return true;
   const largest = Math.max(...parts, 0);
   const all = parts.reduce((sum, part) => sum + part, 0);
@@ -296,6 +296,6 @@ function isDivided({ shares, lookback, isKnown }: Facts): boolean {
 
 /** The series whose slope is the rate of a rule. */
 export function rateTrend(rule: Rule, lookback: Lookback): Trend | null {
-  if (rule.kind === 'class') return lookback.trend(rule.metric, knownPoints);
+  if (rule.kind === 'class') return lookback.trend(rule.series, knownPoints);
   return rule.kind === 'mixed' || rule.carriesRss ? lookback.trend('rss') : null;
 }
