@@ -1,4 +1,5 @@
-// Every figure that the docs quote, in one table: `npm run bench`. About nine minutes; each bench also runs alone.
+// What the sampler costs beside a service, in one table: `npm run bench`. About nine minutes; each bench also runs alone, and
+// the README names the command of every other figure.
 import { bench as loop } from './loop.mjs';
 import { bench as mappings } from './mappings.mjs';
 import { bench as tick } from './tick.mjs';

@@ -1,12 +1,12 @@
 // CPU of the judge on the main thread, per sample and per evaluation, at the default window of 120: a service with
 // nothing to find, and one whose classes all grow. In CPU time, since a busy machine would measure itself. An evaluation
-// is spread over eight samples of fifteen; each is counted as one, and the slowest of them is what a tick may have to wait
+// is spread over nine samples of fifteen; each is counted as one, and the slowest of them is what a tick may have to wait
 // for.
 //
 // The judge is the one of `extmem check -`, which runs in a process with a standard input of our making: that hands out
 // one line at a time, so what passes between two of them is the reading and judging of one. Reading alone is measured by
 // lines that all have one `seq`, which are taken for one sample, and is subtracted. Lines are held back a little before
-// they are judged, so which eight of the fifteen are evaluations shows in their cost.
+// they are judged, so which nine of the fifteen are evaluations shows in their cost.
 //
 //   npm run build && node bench/judge-cost.mjs
 import { fork } from 'node:child_process';

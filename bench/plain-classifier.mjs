@@ -7,7 +7,7 @@
 //
 // Textbook arithmetic, and nothing of what is shipped. The noise of the series is continuous, so there are no ties.
 const alpha = 0.003;
-const floorMB = 4;
+const floorMiB = 4;
 const ratio = 0.02;
 
 /** Slopes between all pairs in `[from, to)`, ascending. */
@@ -67,7 +67,7 @@ function isGrowing(values) {
   const low = slopes[Math.max(0, Math.floor((slopes.length - 1.645 * Math.sqrt(variance)) / 2))];
   const rise = slope * (n - 1);
   const level = median(values.subarray(0, Math.max(3, n >> 2)));
-  if (low <= 0 || rise < Math.max(floorMB, ratio * level)) return false;
+  if (low <= 0 || rise < Math.max(floorMiB, ratio * level)) return false;
   const half = n >> 1;
   const firstHalf = middleOf(slopesOf(values, 0, half + 1));
   const secondHalf = middleOf(slopesOf(values, half, n));

@@ -2,8 +2,8 @@
  * The only place where the sources meet: decides which parts of a pass are due, and composes what the reader thread
  * found with V8's counters into a Sample.
  *
- * Main thread per tick: one request and one composition, some tens of µs whatever the RSS (bench/tick.mjs). The passes
- * themselves run on the addon's thread, or on the caller's when it asks for a sample synchronously.
+ * Main thread per tick: one composition, whatever the RSS (bench/tick.mjs). The passes themselves run on the addon's
+ * thread, or on the caller's when it asks for a sample synchronously.
  */
 import type { Binding, PassNumbers } from './binding/binding.js';
 import { monotonicMs } from './binding/clock.js';

@@ -21,7 +21,7 @@ exports.timers = (request) => {
   setInterval(() => request.body.user, 60_000);
 };
 
-/** A cache without a bound. To V8 each entry is a few dozen bytes: the megabyte behind it is elsewhere. */
+/** A cache without a bound. To V8 each entry is a few dozen bytes: the MiB behind it is elsewhere. */
 const uploads = new Map();
 let nextUpload = 0;
 exports.buffers = () => {

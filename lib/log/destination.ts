@@ -2,7 +2,7 @@
  * Where lines go. Writing must never block the loop, keep the process alive, or throw into the host; what cannot be
  * written is counted.
  *
- * Descriptors are written synchronously, 2 KiB per interval: an asynchronous write would occupy a thread of the libuv
+ * Descriptors are written synchronously, 2.5 KiB per interval: an asynchronous write would occupy a thread of the libuv
  * pool and could hold up the exit of the process. Pipes and terminals are opened anew as non-blocking, so that a reader
  * that stalls costs lines, not the service's event loop; the program's own descriptor keeps its mode. Sockets, which a
  * Node parent gives its children, are written by the addon without waiting; where there is no addon a write may wait, as
