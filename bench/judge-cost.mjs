@@ -66,7 +66,7 @@ const samples = 285;
 /** From here on the window is full. */
 const firstMeasured = 195;
 const period = 15;
-const evaluationsPerPeriod = 8;
+const evaluationsPerPeriod = 9;
 const warmUpRounds = 20;
 const rounds = 60;
 
