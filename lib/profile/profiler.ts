@@ -13,10 +13,12 @@ import { groupSites, interval95, type NativeSite, readTotals, type SiteInput, St
 export interface ProfilerOptions {
   readonly sampleBytes: number;
   readonly stackDepth: number;
+  /** Above this the rate is lowered; 0 is no limit. */
+  readonly maxSamplesPerSecond?: number;
 }
 
 /** At most .5 % of a core: with what it pushes out of the caches, a sample costs a busy service up to 10 µs. */
-const maxSamplesPerSecond = 500;
+const usualSamplesPerSecond = 500;
 
 /** Tests that draw the same samples again ask the binding themselves. */
 const anySeed = 0;
@@ -97,7 +99,8 @@ export class NativeProfiler {
       return;
     }
     this.stacks = testStacks(binding);
-    const status = binding.profileStart(options.sampleBytes, maxSamplesPerSecond, options.stackDepth, anySeed);
+    const limit = options.maxSamplesPerSecond ?? usualSamplesPerSecond;
+    const status = binding.profileStart(options.sampleBytes, limit, options.stackDepth, anySeed);
     if (status !== 'installed') {
       this.unavailable = refusal(binding, status);
       return;
