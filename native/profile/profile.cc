@@ -201,6 +201,8 @@ ProfileCounters ProfileCount() {
 uint64_t ProfileOwnBytes() { return LiveOwnBytes() + StackOwnBytes(); }
 
 const char* ProfileRegisterThread() {
+  // Nothing is sampled in a child, so no stack is learnt there.
+  if (InForkedChild()) return ThisThread()->isolate != nullptr ? nullptr : "/proc/self/maps";
   Locked locked(&g_control);  // two workers may come first at the same time
   Thread* thread = ThisThread();
   thread->busy = true;
@@ -221,6 +223,7 @@ void ProfileUnregisterThread() {
 }
 
 uint32_t ProfileCapture() {
+  if (InForkedChild()) return 0;
   {
     Locked locked(&g_control);
     if (!StackInit()) return 0;
