@@ -75,6 +75,8 @@ uint32_t OlderParts(const double* here, const double* there) {
 
 void RunAndPublish(State* state, uint32_t parts, Workspace& workspace, const std::atomic<bool>& stop) {
   double numbers[kFieldCount];
+  // A pass leaves alone what it was not asked for, and NaN is older than nothing.
+  std::fill_n(numbers, kFieldCount, NAN);
   if (!RunParts(parts, workspace, stop, numbers)) return;
   std::vector<WatchedText> texts;
   uint64_t generation = 0;
