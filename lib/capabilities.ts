@@ -55,9 +55,9 @@ function peeks(binding: Binding, works: number): true | string {
 function allocatorCounters(binding: Binding, works: number): true | string {
   switch (binding.allocator()) {
     case 'glibc':
-      return (works & binding.probes.mallinfo2Found) !== 0
+      return (works & binding.probes.mallocInfoFound) !== 0
         ? true
-        : 'glibc here is older than 2.33 and has no mallinfo2: bytes in use are unknown';
+        : 'malloc_info is missing from this libc: bytes in use are unknown';
     case 'jemalloc':
     case 'tcmalloc':
       return true;

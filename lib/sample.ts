@@ -71,7 +71,7 @@ export interface Malloc {
   readonly retainedBytes: number | null;
   /** The part of `retainedBytes` that a trim would give back to the system. An estimate from bin sizes. */
   readonly reclaimableBytes: number | null;
-  /** Age of that estimate: it is paced apart from the other counters. */
+  /** Age of that estimate: `ageMs`, since one walk tells both; `null` where there is no estimate. */
   readonly reclaimableAgeMs: number | null;
   /** In use, but never touched, so not resident. */
   readonly untouchedBytes: number | null;

@@ -25,8 +25,8 @@ import type { Site } from './site.js';
 import type { StreamTracker } from './streams/tracker.js';
 
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
- * busy machine preempted one call says nothing of the next. A pass walks them once, whatever it is asked for, so the
- * loop is frozen once at most before this is known. */
+ * busy machine preempted one call says nothing of the next. A pass walks them once, so the loop is frozen once at
+ * most before this is known. */
 const slowestAllocatorCallUs = 20_000;
 /** Sites are read on every so manieth sample: their number, not that of samples, is what a reading costs. */
 const samplesPerSites = 10;
@@ -87,7 +87,7 @@ export class Sampler {
     let due: number = parts.quick;
     if (this.#ledgerPace.permits(atMs)) due |= parts.ledger;
     if (this.#descriptorPace.permits(atMs)) due |= parts.descriptors;
-    if (this.#allocatorPace.permits(atMs)) due |= parts.allocator | parts.reclaimable;
+    if (this.#allocatorPace.permits(atMs)) due |= parts.allocator;
     return due;
   }
 
@@ -100,10 +100,8 @@ export class Sampler {
   /** A Sample from a pass that runs now, on the calling thread: 12 ms per GiB of RSS. Ignores the paces: it was asked for. */
   takeNow(): Sample {
     if (this.#binding !== null) {
-      const { quick, ledger, allocator, reclaimable, descriptors } = this.#binding.parts;
-      this.#binding.run(
-        quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator | reclaimable : 0),
-      );
+      const { quick, ledger, allocator, descriptors } = this.#binding.parts;
+      this.#binding.run(quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator : 0));
     }
     this.#session?.streams?.refresh();
     return this.compose(null);

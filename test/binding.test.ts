@@ -61,13 +61,9 @@ t.test('a part fills its fields and no others', (t) => {
     ledger.ledgerRssBytes,
   );
   t.ok(ledger.ledgerPssBytes <= ledger.ledgerRssBytes);
-  const malloc = pass(binding, binding.parts.allocator | binding.parts.reclaimable);
+  const malloc = pass(binding, binding.parts.allocator);
   t.ok(malloc.mallocInUseBytes <= malloc.mallocSystemBytes);
   t.ok(malloc.mallocReclaimableBytes < malloc.mallocSystemBytes);
-  t.equal(malloc.mallocReclaimableUs, malloc.mallocCallUs, 'free chunks are walked once for both parts');
-  const counters = pass(binding, binding.parts.allocator);
-  const differenceBytes = Math.abs(counters.mallocInUseBytes - malloc.mallocInUseBytes);
-  t.ok(differenceBytes < 256 * 1024, `mallinfo2 and malloc_info differ by ${differenceBytes} bytes`);
   t.end();
 });
 

@@ -82,7 +82,7 @@ export interface PassNumbers {
   readonly ledgerPeekFailures: number;
   /** when the counters were read, same clock. */
   readonly mallocAtMs: number;
-  /** CPU time of the slowest call into the allocator; it holds the arena lock. */
+  /** CPU time of the call into the allocator; glibc's holds the arena lock. */
   readonly mallocCallUs: number;
   /** handed out and not freed, by the allocator's own account (virtual). */
   readonly mallocInUseBytes: number;
@@ -90,10 +90,6 @@ export interface PassNumbers {
   readonly mallocSystemBytes: number;
   /** of which in mmapped chunks (glibc: hblkhd). */
   readonly mallocMmappedCountBytes: number;
-  /** when malloc_info was read, same clock. */
-  readonly mallocReclaimableAtMs: number;
-  /** CPU of that call; with the allocator part it is the same one. */
-  readonly mallocReclaimableUs: number;
   /** what malloc_trim(0) would return if all of it is resident (estimate). */
   readonly mallocReclaimableBytes: number;
   /** CPU of our reader thread since it was started. */
@@ -249,12 +245,10 @@ export interface Binding {
     readonly quick: 1;
     /** one pass over smaps. */
     readonly ledger: 2;
-    /** mallinfo2, or the counters of another allocator. */
+    /** malloc_info, or the counters of another allocator. */
     readonly allocator: 4;
-    /** bins of malloc_info; glibc only. */
-    readonly reclaimable: 8;
     /** fds by kind. */
-    readonly descriptors: 16;
+    readonly descriptors: 8;
   };
   readonly probes: {
     /** /proc/self/smaps can be read. */
@@ -271,10 +265,8 @@ export interface Binding {
     readonly readByFile: 32;
     /** /proc/self/pagemap tells what is resident. */
     readonly pagemapReadable: 64;
-    /** glibc 2.33 or later serves malloc. */
-    readonly mallinfo2Found: 128;
     /** glibc serves malloc. */
-    readonly mallocInfoFound: 256;
+    readonly mallocInfoFound: 128;
   };
   /** Starts the reader thread, which begins a pass by itself every `intervalMs`, or on request only when that is 0. `onPass` is called on this thread after each pass and keeps no process alive. False: another environment of this process owns it, or no thread could be started. */
   open(onPass: () => void, intervalMs: number): boolean;

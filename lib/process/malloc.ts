@@ -6,6 +6,7 @@
  */
 
 import type { PassNumbers } from '../binding/binding.js';
+import { ageMs } from '../binding/clock.js';
 import { orNull } from '../binding/fields.js';
 import type { External, Isolate, Malloc, V8Heap } from '../sample.js';
 
@@ -100,17 +101,17 @@ export class MallocAccount {
     }
     const outside = sumOutside(external, isolates);
     const reclaimable = orNull(pass.mallocReclaimableBytes);
-    const reclaimableAgeMs = reclaimable === null ? null : Math.max(0, Math.round(nowMs - pass.mallocReclaimableAtMs));
+    const age = orNull(ageMs(pass.mallocAtMs, nowMs));
     const retainedBytes = this.#difference?.retainedBytes ?? null;
     return {
       allocator: this.#allocator,
-      ageMs: Number.isNaN(pass.mallocAtMs) ? null : Math.max(0, Math.round(nowMs - pass.mallocAtMs)),
+      ageMs: age,
       inUseBytes,
       systemBytes: orNull(pass.mallocSystemBytes),
       retainedBytes,
       reclaimableBytes:
         reclaimable === null || retainedBytes === null ? reclaimable : Math.min(reclaimable, retainedBytes),
-      reclaimableAgeMs,
+      reclaimableAgeMs: reclaimable === null ? null : age,
       untouchedBytes: this.#difference?.untouchedBytes ?? null,
       buffersBytes: inUseBytes === null || outside === null ? null : Math.min(outside.arrayBuffersBytes, inUseBytes),
       nativeBytes: inUseBytes === null || outside === null ? null : nativeRange(inUseBytes, pass, outside, v8),

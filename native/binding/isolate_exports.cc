@@ -4,6 +4,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "binding/environment.h"
@@ -28,10 +29,11 @@ Napi::Value Isolates(const Napi::CallbackInfo& info) {
   const Environment* self = info.Env().GetInstanceData<Environment>();
   const size_t rows = CopyIsolates(self, nullptr, 0);
   if (rows == 0) return {};  // undefined: the usual case should cost nothing
-  // A worker may have come or gone in between: rows that are gone stay 0, a thread id that no worker has.
   std::vector<double> numbers(rows * kIsolateNumbers);
-  CopyIsolates(self, numbers.data(), rows);
-  return Doubles(info.Env(), numbers.data(), numbers.size());
+  // A worker may have come or gone in between: who came has no room, and a row of who is gone would pass for the main
+  // thread's, whose id is 0.
+  const size_t copied = std::min(rows, CopyIsolates(self, numbers.data(), rows));
+  return Doubles(info.Env(), numbers.data(), copied * kIsolateNumbers);
 }
 
 WeakRefs& RefsOf(const Napi::CallbackInfo& info) { return info.Env().GetInstanceData<Environment>()->weak_refs; }

@@ -119,8 +119,7 @@ constexpr FunctionRow kFunctions[] = {
 constexpr BitRow kParts[] = {
     {"quick", kQuick, "statm, threads, watched texts"},
     {"ledger", kLedger, "one pass over smaps"},
-    {"allocator", kAllocator, "mallinfo2, or the counters of another allocator"},
-    {"reclaimable", kReclaimable, "bins of malloc_info; glibc only"},
+    {"allocator", kAllocator, "malloc_info, or the counters of another allocator"},
     {"descriptors", kDescriptors, "fds by kind"},
 };
 
@@ -132,7 +131,6 @@ constexpr BitRow kProbes[] = {
     {"readByCall", kReadByCallWorks, "process_vm_readv works"},
     {"readByFile", kReadByFileWorks, "/proc/self/mem works"},
     {"pagemapReadable", kPagemapReadable, "/proc/self/pagemap tells what is resident"},
-    {"mallinfo2Found", kMallinfo2Found, "glibc 2.33 or later serves malloc"},
     {"mallocInfoFound", kMallocInfoFound, "glibc serves malloc"},
 };
 

@@ -13,12 +13,6 @@
 namespace extmem {
 namespace {
 
-// struct mallinfo2 of glibc 2.33 and later; declared here because older headers lack it.
-struct Mallinfo2 {
-  size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
-};
-
-using Mallinfo2Call = Mallinfo2 (*)();
 using MallocInfoCall = int (*)(int, FILE*);
 using MallctlCall = int (*)(const char*, void*, size_t*, void*, size_t);
 using TcmallocCall = int (*)(const char*, size_t*);
@@ -26,7 +20,6 @@ using MimallocCall = void (*)(size_t*, size_t*, size_t*, size_t*, size_t*, size_
 
 struct Symbols {
   AllocatorKind kind = AllocatorKind::kUnknown;
-  Mallinfo2Call mallinfo2 = nullptr;
   MallocInfoCall malloc_info = nullptr;
   MallctlCall mallctl = nullptr;
   TcmallocCall tcmalloc = nullptr;
@@ -81,7 +74,6 @@ Symbols Detect() {
     found.kind = AllocatorKind::kMimalloc;
   } else if (Find<void*>(&program, "gnu_get_libc_version") != nullptr) {
     found.kind = AllocatorKind::kGlibc;
-    found.mallinfo2 = Find<Mallinfo2Call>(&program, "mallinfo2");
     found.malloc_info = Find<MallocInfoCall>(&program, "malloc_info");
   }
   std::free(block);
@@ -130,16 +122,10 @@ ssize_t FeedParser(void* parser, const char* text, size_t length) {
   return static_cast<ssize_t>(length);
 }
 
-void ReadMallinfo2(AllocatorCounters* counters) {
-  const double start_cpu_us = ThreadCpuUs();
-  const Mallinfo2 info = Get().mallinfo2();
-  counters->call_us = ThreadCpuUs() - start_cpu_us;
-  counters->in_use_bytes = static_cast<double>(info.uordblks + info.hblkhd);
-  counters->system_bytes = static_cast<double>(info.arena + info.hblkhd);
-  counters->mmapped_bytes = static_cast<double>(info.hblkhd);
-}
-
-void ReadMallocInfo(AllocatorCounters* counters) {
+// malloc_info, not mallinfo: that counts in int and wraps at 2 GiB. mallinfo2 does not, but is new in glibc 2.33, walks
+// the same chunks, and does not tell what a trim would give back.
+void ReadGlibc(AllocatorCounters* counters) {
+  if (!HasMallocInfo()) return;
   MallocInfoParser parser;
   cookie_io_functions_t io{};
   io.write = FeedParser;
@@ -157,17 +143,6 @@ void ReadMallocInfo(AllocatorCounters* counters) {
   counters->system_bytes = static_cast<double>(info.system_bytes);
   counters->mmapped_bytes = static_cast<double>(info.mmapped_bytes);
   counters->reclaimable_bytes = static_cast<double>(info.reclaimable_bytes);
-}
-
-// malloc_info tells all that mallinfo2 tells, by the same walk, at the cost of some text. Before glibc 2.33 it is the
-// only way: mallinfo counts in int and wraps at 2 GiB.
-void ReadGlibc(bool reclaimable, AllocatorCounters* counters) {
-  const bool text = HasMallocInfo() && (reclaimable || !HasMallinfo2());
-  if (text) {
-    ReadMallocInfo(counters);
-  } else if (HasMallinfo2()) {
-    ReadMallinfo2(counters);
-  }
 }
 
 }  // namespace
@@ -190,15 +165,14 @@ const char* AllocatorName(AllocatorKind kind) {
   return "unknown";
 }
 
-bool HasMallinfo2() { return Get().mallinfo2 != nullptr; }
 bool HasMallocInfo() { return Get().malloc_info != nullptr; }
 
-AllocatorCounters ReadAllocator(bool reclaimable) {
+AllocatorCounters ReadAllocator() {
   AllocatorCounters counters{NAN, NAN, NAN, NAN, NAN};
   const double start_cpu_us = ThreadCpuUs();
   switch (DetectAllocator()) {
     case AllocatorKind::kGlibc:
-      ReadGlibc(reclaimable, &counters);
+      ReadGlibc(&counters);
       return counters;
     case AllocatorKind::kJemalloc:
       ReadJemalloc(&counters);
@@ -219,7 +193,7 @@ AllocatorCounters ReadAllocator(bool reclaimable) {
 uint64_t PreloadedAllocatorBytes() {
   const AllocatorKind kind = DetectAllocator();
   if (kind == AllocatorKind::kGlibc || kind == AllocatorKind::kUnknown) return 0;
-  double bytes = ReadAllocator(false).system_bytes;
+  double bytes = ReadAllocator().system_bytes;
   // "mapped" leaves out metadata, "resident" contains it; which of the two is larger is not fixed.
   if (kind == AllocatorKind::kJemalloc) bytes = std::fmax(bytes, JemallocBytes("stats.resident"));
   return bytes > 0 ? static_cast<uint64_t>(bytes) : 0;

@@ -24,7 +24,7 @@ enum class Outcome { kComplete, kTruncated, kUnreadable, kStopped };
 // Some thread arena of glibc, once a ledger has seen one: the way into the ring of arenas, which are never freed.
 std::atomic<uint64_t> g_any_arena{0};
 
-// Bytes in mmapped chunks by the last mallinfo2. The ledger searches further when it finds much less.
+// Bytes in mmapped chunks by the last malloc_info. The ledger searches further when it finds much less.
 std::atomic<uint64_t> g_chunk_bytes{0};
 constexpr uint64_t kChunkSlackBytes = 1 << 20;
 
@@ -127,23 +127,15 @@ void RunDescriptors(Workspace& workspace, double* numbers) {
   numbers[k_fdAtMs] = std::floor(MonotonicUs() / 1e3);
 }
 
-// Both parts by one walk of the free chunks, which freezes whoever allocates: no pass does that twice.
-void RunAllocator(uint32_t parts, double* numbers) {
-  const AllocatorCounters counters = ReadAllocator((parts & kReclaimable) != 0);
+void RunAllocator(double* numbers) {
+  const AllocatorCounters counters = ReadAllocator();
   if (counters.mmapped_bytes >= 0) g_chunk_bytes.store(static_cast<uint64_t>(counters.mmapped_bytes));
-  const double at_ms = std::floor(MonotonicUs() / 1e3);
-  if ((parts & kAllocator) != 0) {
-    numbers[k_mallocCallUs] = counters.call_us;
-    numbers[k_mallocInUseBytes] = counters.in_use_bytes;
-    numbers[k_mallocSystemBytes] = counters.system_bytes;
-    numbers[k_mallocMmappedCountBytes] = counters.mmapped_bytes;
-    numbers[k_mallocAtMs] = at_ms;
-  }
-  if ((parts & kReclaimable) != 0) {
-    numbers[k_mallocReclaimableUs] = counters.call_us;
-    numbers[k_mallocReclaimableBytes] = counters.reclaimable_bytes;
-    numbers[k_mallocReclaimableAtMs] = at_ms;
-  }
+  numbers[k_mallocCallUs] = counters.call_us;
+  numbers[k_mallocInUseBytes] = counters.in_use_bytes;
+  numbers[k_mallocSystemBytes] = counters.system_bytes;
+  numbers[k_mallocMmappedCountBytes] = counters.mmapped_bytes;
+  numbers[k_mallocReclaimableBytes] = counters.reclaimable_bytes;
+  numbers[k_mallocAtMs] = std::floor(MonotonicUs() / 1e3);
 }
 
 // After the ledger, which may just have found the way to the arenas.
@@ -163,15 +155,14 @@ bool RunParts(uint32_t parts, Workspace& workspace, const std::atomic<bool>& sto
   }
   if ((parts & kQuick) != 0) RunQuick(numbers);
   if ((parts & kDescriptors) != 0) RunDescriptors(workspace, numbers);
-  if ((parts & (kAllocator | kReclaimable)) != 0) RunAllocator(parts, numbers);
+  if ((parts & kAllocator) != 0) RunAllocator(numbers);
   if ((parts & kLedger) != 0 && !RunLedger(workspace, stop, numbers)) return false;
-  if ((parts & kReclaimable) != 0) LeaveOutWhatJoinsTops(workspace, numbers);
+  if ((parts & kAllocator) != 0) LeaveOutWhatJoinsTops(workspace, numbers);
   return true;
 }
 
 uint32_t ProbeCapabilities(uint64_t object_address) {
   uint32_t bits = 0;
-  if (HasMallinfo2()) bits |= kMallinfo2Found;
   if (HasMallocInfo()) bits |= kMallocInfoFound;
   Workspace workspace;
   if (!workspace.ok()) return bits;

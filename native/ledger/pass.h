@@ -23,8 +23,7 @@ enum Probe : uint32_t {
   kReadByCallWorks = 16,   // process_vm_readv
   kReadByFileWorks = 32,   // /proc/self/mem
   kPagemapReadable = 64,
-  kMallinfo2Found = 128,
-  kMallocInfoFound = 256,
+  kMallocInfoFound = 128,
 };
 
 // `object_address` is the address of a living V8 heap object of the calling isolate, 0 when none is known.

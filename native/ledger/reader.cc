@@ -66,11 +66,8 @@ std::vector<WatchedText> ReadWatched(const std::vector<std::string>& paths, char
 // The parts whose numbers here were taken before those there: while the reader was busy with smaps, another thread may
 // have run a pass of its own.
 uint32_t OlderParts(const double* here, const double* there) {
-  constexpr std::pair<Part, Field> kTimes[] = {{kQuick, k_quickAtMs},
-                                               {kLedger, k_ledgerAtMs},
-                                               {kAllocator, k_mallocAtMs},
-                                               {kReclaimable, k_mallocReclaimableAtMs},
-                                               {kDescriptors, k_fdAtMs}};
+  constexpr std::pair<Part, Field> kTimes[] = {
+      {kQuick, k_quickAtMs}, {kLedger, k_ledgerAtMs}, {kAllocator, k_mallocAtMs}, {kDescriptors, k_fdAtMs}};
   uint32_t older = 0;
   for (const auto& [part, time] : kTimes) older |= here[time] < there[time] ? part : 0u;
   return older;
@@ -78,6 +75,8 @@ uint32_t OlderParts(const double* here, const double* there) {
 
 void RunAndPublish(State* state, uint32_t parts, Workspace& workspace, const std::atomic<bool>& stop) {
   double numbers[kFieldCount];
+  // A pass leaves alone what it was not asked for, and NaN is older than nothing.
+  std::fill_n(numbers, kFieldCount, NAN);
   if (!RunParts(parts, workspace, stop, numbers)) return;
   std::vector<WatchedText> texts;
   uint64_t generation = 0;

@@ -1,7 +1,7 @@
 // The reader: one thread per process that runs passes off the event loop, and the latest numbers.
 //
 // Thread rule: every function may be called from any JavaScript thread. The only lock they share with the reader is
-// held while sixty doubles or a few texts are copied, never during a pass, so no caller waits for smaps or mallinfo2.
+// held while sixty doubles or a few texts are copied, never during a pass, so no caller waits for smaps or malloc_info.
 // `RunNow` runs a pass on the calling thread in a workspace of its own, and does not wait for the reader either.
 // The state is static and is never destroyed: the shared object is linked with -z nodelete, workers may load and
 // unload the addon as they like, and a thread that is inside a pass at exit() finds everything in place.

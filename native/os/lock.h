@@ -12,8 +12,8 @@
 // None is held while a pass runs or a callback is called.
 //
 // Fork. The child has one thread, and what another one held is held there for ever. Hooks come to no lock in a child
-// (profile.cc). What a session that is still running there calls, of the reader, the table of isolates and the
-// profiler, asks InForkedChild() first and does nothing.
+// (profile.cc). What a session that is still running there calls, of the reader, the table of isolates, the
+// profiler, the list of modules and the counts of seen mappings, asks InForkedChild() first and does nothing.
 #ifndef EXTMEM_OS_LOCK_H_
 #define EXTMEM_OS_LOCK_H_
 

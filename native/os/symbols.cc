@@ -165,6 +165,7 @@ int NoteObject(dl_phdr_info* info, size_t, void* data) {
 }  // namespace
 
 void NoteModules(uint32_t generation) {
+  if (InForkedChild()) return;
   Locked locked(&g_lock);
   std::vector<Module>& known = KnownList();
   Note note = {generation, &known, std::vector<bool>(known.size(), false)};
@@ -175,6 +176,7 @@ void NoteModules(uint32_t generation) {
 }
 
 std::vector<Module> KnownModules() {
+  if (InForkedChild()) return {};
   Locked locked(&g_lock);
   return KnownList();
 }

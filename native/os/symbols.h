@@ -18,7 +18,7 @@ struct Module {
   uint32_t last_generation;   // UINT32_MAX while it is loaded
 };
 
-// Takes note of what is loaded now; `generation` grows whenever that changed.
+// Takes note of what is loaded now; `generation` grows whenever that changed. A forked child knows of none.
 void NoteModules(uint32_t generation);
 std::vector<Module> KnownModules();
 

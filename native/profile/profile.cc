@@ -141,6 +141,17 @@ void SetMean(uint64_t mean_bytes) {
 // The child of a fork has our tables and hooks, but none of the threads that might hold a lock.
 void InChild() { g_mean.store(0, std::memory_order_relaxed); }
 
+// Precondition: the caller holds the control.
+void Stop() {
+  if (!g_running) return;
+  g_running = false;
+  g_owner = nullptr;
+  SetMean(0);
+  HookRemove();
+  LiveForget();
+  SeenForget();
+}
+
 constexpr HookObserver kObserver = {Allocated, Mapped, Unmapped, Reserved, Committed, Invalidated};
 
 }  // namespace
@@ -170,13 +181,7 @@ HookStatus ProfileStart(const ProfileOptions& options) {
 void ProfileStop() {
   if (InForkedChild()) return;
   Locked locked(&g_control);
-  if (!g_running) return;
-  g_running = false;
-  g_owner = nullptr;
-  SetMean(0);
-  HookRemove();
-  LiveForget();
-  SeenForget();
+  Stop();
 }
 
 void ProfileSetRate(uint64_t mean_bytes) {
@@ -201,6 +206,8 @@ ProfileCounters ProfileCount() {
 uint64_t ProfileOwnBytes() { return LiveOwnBytes() + StackOwnBytes(); }
 
 const char* ProfileRegisterThread() {
+  // Nothing is sampled in a child, so no stack is learnt there.
+  if (InForkedChild()) return ThisThread()->isolate != nullptr ? nullptr : "/proc/self/maps";
   Locked locked(&g_control);  // two workers may come first at the same time
   Thread* thread = ThisThread();
   thread->busy = true;
@@ -213,7 +220,9 @@ const char* ProfileRegisterThread() {
 
 void ProfileThreadEnds() {
   ProfileUnregisterThread();
-  if (g_owner == ThisThread()) ProfileStop();
+  if (InForkedChild()) return;
+  Locked locked(&g_control);
+  if (g_owner == ThisThread()) Stop();
 }
 
 void ProfileUnregisterThread() {
@@ -221,6 +230,7 @@ void ProfileUnregisterThread() {
 }
 
 uint32_t ProfileCapture() {
+  if (InForkedChild()) return 0;
   {
     Locked locked(&g_control);
     if (!StackInit()) return 0;

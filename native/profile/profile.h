@@ -41,7 +41,8 @@ void ProfileUnregisterThread();
 // The environment of the calling thread ends: its isolate is about to be taken down, and nobody else would stop a
 // profiler that it started.
 void ProfileThreadEnds();
-// The stack of the caller as a sample would show it; 0 when the table is full. Not from a hook.
+// The stack of the caller as a sample would show it; 0 when the table is full, and in a forked child. Not from
+// a hook.
 __attribute__((noinline)) uint32_t ProfileCapture();
 
 }  // namespace extmem

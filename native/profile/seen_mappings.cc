@@ -171,6 +171,7 @@ bool SeenNext(uint64_t address, uint64_t* start, uint64_t* end) {
 }
 
 SeenCounters SeenCount() {
+  if (InForkedChild()) return {};
   Locked locked(&g_lock);
   return {g_bytes, g_count, g_refused};
 }

@@ -30,7 +30,7 @@ struct SeenCounters {
   uint64_t ranges;
   uint64_t refused;  // ranges that the table had no room for
 };
-SeenCounters SeenCount();
+SeenCounters SeenCount();  // all 0 in a forked child
 void SeenForget();
 
 }  // namespace extmem

@@ -12,6 +12,8 @@
 
 #include "check.h"
 #include "os/safe_read.h"
+#include "os/symbols.h"
+#include "profile/counters.h"
 #include "profile/live.h"
 #include "profile/profile.h"
 #include "profile/seen_mappings.h"
@@ -138,6 +140,53 @@ void ForkedChildrenSampleNothing() {
   extmem::ProfileStop();
 }
 
+// All that a session which goes on in a child may call.
+bool WhatAChildCallsDoesNothing() {
+  const bool starts = extmem::ProfileStart(EveryByte()) != HookStatus::kRunning;
+  extmem::ProfileSetRate(1);
+  const bool samples = extmem::ProfileCount().mean_bytes != 0;
+  const bool rescans = extmem::ProfileRescan();
+  extmem::ProfileOwnBytes();
+  extmem::CountProfile();
+  extmem::ProfileRegisterThread();
+  const bool captures = extmem::ProfileCapture() != 0;
+  const bool sees = extmem::SeenCount().ranges != 0;
+  extmem::NoteModules(extmem::StackGeneration());
+  const bool knows = !extmem::KnownModules().empty();
+  extmem::ProfileUnregisterThread();
+  extmem::ProfileThreadEnds();
+  extmem::ProfileStop();
+  return !starts && !samples && !rescans && !captures && !sees && !knows;
+}
+
+void ForkedChildrenWaitForNoLock() {
+  CHECK(extmem::ProfileStart({UINT64_C(1) << 40, 0, kDepth, 1}) == HookStatus::kInstalled);
+  std::atomic<bool> stop{false};
+  const auto repeat = [&stop](void (*take)()) {
+    while (!stop) take();
+  };
+  std::thread holders[] = {
+      std::thread(repeat, [] { extmem::ProfileRescan(); }),                              // the control
+      std::thread(repeat, [] { extmem::NoteModules(extmem::StackGeneration()); }),       // the list of modules
+      std::thread(repeat, [] { extmem::SeenMapped(0x100000000, size_t{1} << 20, 1); }),  // seen mappings
+  };
+  bool well = true;
+  for (int i = 0; i < 30 && well; i++) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(10);  // ends a child that waits for ever
+      _exit(WhatAChildCallsDoesNothing() ? 0 : 1);
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    well = status == 0;
+  }
+  stop = true;
+  for (std::thread& holder : holders) holder.join();
+  CHECK(well);
+  extmem::ProfileStop();
+}
+
 void StartsAndStopsUnderLoad(int rounds) {
   std::atomic<bool> stop{false};
   std::thread noise([&] {
@@ -219,6 +268,7 @@ int main() {
   WhatIsHeldIsKnownToTheByte();
   StacksNameTheirCallers();
   ForkedChildrenSampleNothing();
+  ForkedChildrenWaitForNoLock();
   StartsAndStopsUnderLoad(200);
   return check::Finish();
 }
