@@ -18,7 +18,8 @@ const pages = {
   'docs/options.md': `# Options
 
 Generated from the table in lib/options.ts by \`npm run docs\`. An argument of \`start()\` wins over the variable, the
-variable over the default. \`extmem run\` takes each option as a flag: \`--sample-bytes 1MiB\`.
+variable over the default. \`extmem run\` takes each option as a flag: \`--sample-bytes 1MiB\`. Sizes in KiB, MiB and GiB are
+powers of 2, in kB, MB and GB of 10.
 
 ${table(
   ['option', 'variable', 'default', 'expected', 'meaning'],
