@@ -2,7 +2,7 @@
 // npm run test:native. Needs nothing but the compiler; objects are kept in build-native/ and rebuilt when older.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nodeHeaders } from './node-headers.mjs';
 
@@ -56,7 +56,7 @@ function run(command, args) {
 }
 
 function compile(source, folder, flags) {
-  const object = join(folder, `${basename(source, '.cc')}.o`);
+  const object = join(folder, `${source.replaceAll('/', '-')}.o`);
   const fresh = existsSync(join(root, object)) && modified(object) > Math.max(modified(source), newestHeader);
   if (!fresh) {
     const ended = run(compiler, [...flags, '-Inative', '-isystem', nodeHeaders(), '-c', source, '-o', object]);
