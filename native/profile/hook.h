@@ -18,7 +18,7 @@ namespace extmem {
 struct V8Isolate;
 
 // All that a hook knows of its thread. Trivially destructible, because allocations of thread-exit handlers still come
-// through here, and in initial-exec storage, of which all addons of a process share 1.6 KB: keep it within 64 bytes.
+// through here, and in initial-exec storage, of which all addons of a process share 1.6 KiB: keep it within 64 bytes.
 struct Thread {
   Sampler sampler;       // 24 bytes
   uintptr_t new_frame;   // frame of the operator new that is running, 0 = none
@@ -75,9 +75,8 @@ struct HookReport {
   uint32_t refused_slots;    // the system refused to make them writable
   uint32_t foreign_slots;    // hold a function that is neither the original nor ours: left alone
   uint32_t unreadable_objects;
-  uint32_t dropped_slots;    // no room to remember the old value: left alone
-  uint32_t skipped_objects;  // the C library, the loader and the allocator
-  uintptr_t foreign;         // one address found in a foreign slot of the executable, or 0
+  uint32_t dropped_slots;  // no room to remember the old value: left alone
+  uintptr_t foreign;       // one address found in a foreign slot of the executable, or 0
 };
 
 // Rewrites the slots of all loaded objects: first those of the functions that free, then those that allocate, so that

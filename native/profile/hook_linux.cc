@@ -136,10 +136,7 @@ int ScanObject(dl_phdr_info* info, size_t, void* data) {
     if (!object.Contains(g_vdso)) g_report.unreadable_objects++;
     return 0;
   }
-  if (Skipped(object)) {
-    g_report.skipped_objects++;
-    return 0;
-  }
+  if (Skipped(object)) return 0;
   if (executable) {
     ForEachSlot(object, true, [&](size_t f, uint32_t, const ElfW(Sym) & symbol, std::atomic<uintptr_t>*) {
       if (symbol.st_shndx == SHN_UNDEF && symbol.st_value != 0) g_stubs[f] = object.base + symbol.st_value;

@@ -205,8 +205,6 @@ const char* StackLoadLayout() {
   return g_missing;
 }
 
-const V8Layout& StackLayout() { return g_layout; }
-
 void StackSetLevel(StackLevel level) { g_level.store(level, std::memory_order_relaxed); }
 
 uint32_t StackNextGeneration() { return g_generation.fetch_add(1, std::memory_order_relaxed) + 1; }

@@ -57,7 +57,6 @@ struct StackCounters {
 bool StackInit();
 // Loads the layout of the running V8 once. The first number that is missing, or null.
 const char* StackLoadLayout();
-const V8Layout& StackLayout();
 void StackSetLevel(StackLevel level);
 // Objects were unloaded: addresses seen from now on may mean something else.
 uint32_t StackNextGeneration();
