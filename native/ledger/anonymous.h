@@ -29,7 +29,7 @@ struct SegmentBytes {
   bool cached_thread = false;
 };
 
-// How many pages in a row are looked at in vain before the rest of a mapping is given up. A megabyte that nobody knows
+// How many pages in a row are looked at in vain before the rest of a mapping is given up. A MiB that nobody knows
 // costs 64 reads, not 256. The deep search gets past strangers of 16 MiB that were merged between chunks.
 constexpr size_t kShallowMisses = 64;
 constexpr size_t kDeepMisses = 4096;

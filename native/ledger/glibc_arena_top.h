@@ -3,7 +3,7 @@
 // malloc_trim first consolidates: chunks in fastbins are merged with their free neighbours. Where such a chunk lies
 // right below the top, it and the free chunk below it become part of the top; and only the main arena's top is given
 // back. One fastbin chunk of 32 bytes at that place costs a worker's arena up to all of its free memory (seen: 8 of
-// 35 MB after 40 workers). malloc_info does not show it, so it is read from the arena itself:
+// 35 MiB after 40 workers). malloc_info does not show it, so it is read from the arena itself:
 //
 //   struct malloc_state   { int mutex, flags, have_fastchunks, pad; chunk* fastbins[10]; chunk* top; chunk* last;
 //                           chunk* bins[254]; int binmap[4]; malloc_state* next; ... }         glibc 2.26-2.42, 64 bit

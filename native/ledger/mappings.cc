@@ -74,7 +74,7 @@ class Classifier {
     ledger_->files_clean_bytes += vma.rss_bytes() - dirty;
     Add(Leaf::kFiles, vma.rss_bytes());
     // Only a readable first page is worth a look: data files have no ELF header and end at 0.
-    if (vma.has(kStartOfFile | kRead) && vma.rss_kib > 0) image_end_ = ElfImageEnd(memory_, vma.start);
+    if (vma.has(kStartOfFile | kRead) && vma.rss_kib > 0) image_end_ = ElfBssEnd(memory_, vma.start);
   }
 
   void Malloc(uint64_t* split, uint64_t bytes) {
@@ -246,7 +246,7 @@ class Classifier {
     for (size_t i = 0; i < count_; i++) {
       if (vmas_[i].name == VmaName::kStack) break;
       if (vmas_[i].name != VmaName::kFile || !vmas_[i].has(kStartOfFile | kRead)) continue;
-      const uint64_t end = ElfImageEnd(memory_, vmas_[i].start);
+      const uint64_t end = ElfBssEnd(memory_, vmas_[i].start);
       if (end != 0) loader_ = {vmas_[i].start, end};
     }
   }

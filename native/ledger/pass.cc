@@ -28,7 +28,7 @@ std::atomic<uint64_t> g_any_arena{0};
 std::atomic<uint64_t> g_chunk_bytes{0};
 constexpr uint64_t kChunkSlackBytes = 1 << 20;
 
-// Text flows through a fixed buffer into the table: the text of 56 000 mappings is 40 MB and is never held.
+// Text flows through a fixed buffer into the table: the text of 56 000 mappings is some 40 MiB and is never held.
 Outcome ReadSmaps(Workspace& workspace, const std::atomic<bool>& stop, SmapsParser* parser) {
   const ProcessFile smaps("/proc/self/smaps");
   if (smaps.fd() < 0) return Outcome::kUnreadable;

@@ -6,7 +6,7 @@
 
 namespace extmem {
 
-uint64_t ElfImageEnd(Peek& memory, uint64_t base) {
+uint64_t ElfBssEnd(Peek& memory, uint64_t base) {
   Elf64_Ehdr header;
   if (!memory.Read(base, &header, sizeof(header))) return 0;
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64) return 0;

@@ -11,7 +11,7 @@
 namespace extmem {
 
 // End (page rounded) of the memory image of the 64-bit ELF object whose first page is mapped at `base`; 0: not one.
-uint64_t ElfImageEnd(Peek& memory, uint64_t base);
+uint64_t ElfBssEnd(Peek& memory, uint64_t base);
 
 }  // namespace extmem
 

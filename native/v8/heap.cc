@@ -7,7 +7,7 @@ namespace {
 // String shapes, in the low bits of the type.
 enum Shape { kSequential = 0, kCons = 1, kExternal = 2, kSliced = 3, kThin = 5, kShapeMask = 7, kOneByteBit = 8 };
 
-// Longer texts are not searched for lines inside a hook: at about 10 GB/s this is 6 ms, once per frame.
+// Longer texts are not searched for lines inside a hook: at about 10 GiB/s this is 6 ms, once per frame.
 constexpr uint32_t kMaxSourceChars = 64u << 20;
 constexpr int32_t kMaxInlineLocals = 75;  // with more context locals V8 keeps their names in a hash table
 
