@@ -302,8 +302,6 @@ export interface Binding {
   weakGet(slot: number): object | undefined;
   /** Gives a slot of `weakAdd` back. */
   weakRemove(slot: number): void;
-  /** send(2) to a socket without waiting: how many bytes it took, or -1. */
-  sendNow(fd: number, bytes: Buffer): number;
   /** Names of the numbers in a row of ProfileNumbers, in their order. */
   readonly profileFields: readonly (keyof ProfileNumbers)[];
   /** Names of the numbers in a row of StackNumbers, in their order. */
@@ -336,4 +334,6 @@ export interface Binding {
   profileSymbols(pairs: Float64Array): Promise<[module: string, name: string, offset: number][]>;
   /** The module that intercepted the allocator before us. */
   profileForeign(): string | null;
+  /** send(2) to a socket without waiting: how many bytes it took, or -1. */
+  sendNow(fd: number, bytes: Buffer): number;
 }

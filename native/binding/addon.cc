@@ -11,6 +11,7 @@
 #include "binding/environment.h"
 #include "binding/isolate_exports.h"
 #include "binding/ledger_exports.h"
+#include "binding/log_exports.h"
 #include "binding/profile_exports.h"
 #include "ledger/allocator.h"
 #include "profile/profile.h"
@@ -43,7 +44,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.AddCleanupHook(OnEnvironmentEnd, self);
   DetectAllocator();
 
-  const Exports parts[] = {LedgerExports(), IsolateExports(), ProfileExports()};
+  const Exports parts[] = {LedgerExports(), IsolateExports(), ProfileExports(), LogExports()};
   for (const Exports& part : parts) {
     for (const FunctionRow& row : part.functions) exports.Set(row.name, row.make(env, row.name, nullptr));
     for (const BitTable& table : part.bits) exports.Set(table.property, Bits(env, table.rows));

@@ -1,8 +1,5 @@
-// What belongs to the calling isolate: its declared memory, its row in the table of isolates, its weak references; and
-// a send that waits for no event loop.
+// What belongs to the calling isolate: its declared memory, its row in the table of isolates, its weak references.
 #include "binding/isolate_exports.h"
-
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <vector>
@@ -49,15 +46,6 @@ Napi::Value WeakGet(const Napi::CallbackInfo& info) { return {info.Env(), RefsOf
 
 void WeakRemove(const Napi::CallbackInfo& info) { RefsOf(info).Remove(info.Env(), SlotOf(info)); }
 
-// send(2) refuses anything but a socket, so a descriptor that the program reused meanwhile takes no harm.
-Napi::Value SendNow(const Napi::CallbackInfo& info) {
-  const int fd = static_cast<int>(IntegerAt(info, 0, -1));
-  if (!info[1].IsTypedArray()) return Napi::Number::New(info.Env(), -1);  // IsBuffer() is true of a DataView too
-  const Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
-  const ssize_t sent = send(fd, bytes.Data(), bytes.ByteLength(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  return Napi::Number::New(info.Env(), static_cast<double>(sent));
-}
-
 constexpr FunctionRow kFunctions[] = {
     {"declaredBytes", Napi::Function::New<DeclaredBytes>, "(): number",
      "External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`."},
@@ -69,8 +57,6 @@ constexpr FunctionRow kFunctions[] = {
      "Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1."},
     {"weakGet", Napi::Function::New<WeakGet>, "(slot: number): object | undefined", "undefined: it was collected."},
     {"weakRemove", Napi::Function::New<WeakRemove>, "(slot: number): void", "Gives a slot of `weakAdd` back."},
-    {"sendNow", Napi::Function::New<SendNow>, "(fd: number, bytes: Buffer): number",
-     "send(2) to a socket without waiting: how many bytes it took, or -1."},
 };
 
 constexpr NameRow kIsolateRows[] = {EXTMEM_ISOLATE_NUMBERS(EXTMEM_NAME_ROW)};
