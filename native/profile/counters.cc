@@ -15,15 +15,15 @@ double Variance(int64_t variance_kib2) { return static_cast<double>(variance_kib
 }  // namespace
 
 ProfileNumbers CountProfile() {
-  const ProfileCounters profile = ProfileCount();
+  const SampleRate rate = ProfileRate();
   const LiveCounters live = LiveCount();
   const StackTotals sum = LiveSum();
   const StackCounters stacks = StackCount();
   const HookReport hooks = HookCoverage();
   const SeenCounters seen = SeenCount();
   ProfileNumbers numbers;
-  numbers.meanBytes = profile.mean_bytes;
-  numbers.rateRaises = profile.rate_raises;
+  numbers.meanBytes = rate.mean_bytes;
+  numbers.rateRaises = rate.raises;
   numbers.samples = live.samples;
   numbers.tracked = live.tracked;
   numbers.refused = live.refused;

@@ -199,9 +199,7 @@ bool ProfileRescan() {
   return changed;
 }
 
-ProfileCounters ProfileCount() {
-  return {g_mean.load(std::memory_order_relaxed), g_raises.load(std::memory_order_relaxed)};
-}
+SampleRate ProfileRate() { return {g_mean.load(std::memory_order_relaxed), g_raises.load(std::memory_order_relaxed)}; }
 
 uint64_t ProfileOwnBytes() { return LiveOwnBytes() + StackOwnBytes(); }
 

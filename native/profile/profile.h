@@ -19,9 +19,9 @@ struct ProfileOptions {
   uint64_t seed;                    // 0 = from the clock
 };
 
-struct ProfileCounters {
-  uint64_t mean_bytes;   // in force now: the limit may have raised it
-  uint64_t rate_raises;  // how often it was raised
+struct SampleRate {
+  uint64_t mean_bytes;  // in force now: the limit may have raised it
+  uint64_t raises;      // how often it did
 };
 
 // kRunning when it runs already: the first one owns it.
@@ -31,7 +31,7 @@ void ProfileStop();
 void ProfileSetRate(uint64_t mean_bytes);
 // Follows objects that were loaded or unloaded since.
 bool ProfileRescan();
-ProfileCounters ProfileCount();
+SampleRate ProfileRate();
 uint64_t ProfileOwnBytes();
 
 // The calling thread runs JavaScript whose frames may be decoded from now on: null, or the name of what is missing for

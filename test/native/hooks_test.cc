@@ -130,7 +130,7 @@ void ForkedChildrenSampleNothing() {
   const pid_t child = fork();
   if (child == 0) {
     extmem::ProfileSetRate(1);
-    const bool samples = extmem::ProfileCount().mean_bytes != 0;
+    const bool samples = extmem::ProfileRate().mean_bytes != 0;
     extmem::ProfileStop();
     _exit(samples ? 1 : 0);
   }
@@ -144,7 +144,7 @@ void ForkedChildrenSampleNothing() {
 bool WhatAChildCallsDoesNothing() {
   const bool starts = extmem::ProfileStart(EveryByte()) != HookStatus::kRunning;
   extmem::ProfileSetRate(1);
-  const bool samples = extmem::ProfileCount().mean_bytes != 0;
+  const bool samples = extmem::ProfileRate().mean_bytes != 0;
   const bool rescans = extmem::ProfileRescan();
   extmem::ProfileOwnBytes();
   extmem::CountProfile();
