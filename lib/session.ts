@@ -28,9 +28,12 @@ import { Sampler, type SessionSources } from './sampler.js';
 import type { StreamsReport } from './streams/report.js';
 import { StreamTracker, streamsCapability } from './streams/tracker.js';
 
-const sampleChannel = channel('extmem:sample');
-const verdictChannel = channel('extmem:verdict');
-const alertChannel = channel('extmem:alert');
+/** What a subscriber of a channel throws, Node hands to the host itself, later. */
+const channels = {
+  sample: channel('extmem:sample'),
+  verdict: channel('extmem:verdict'),
+  alert: channel('extmem:alert'),
+};
 
 /** What the isolate that owns the session holds. */
 interface Owned {
@@ -47,6 +50,8 @@ export interface SessionEvents {
   /** A threshold was crossed. */
   alert: [alert: Alert];
 }
+
+type Announcement = { [Name in keyof SessionEvents]: [name: Name, value: SessionEvents[Name][0]] }[keyof SessionEvents];
 
 /**
  * What `start()` returns. Emits `sample`, `verdict` and `alert`, once for every such line; the same goes to the
@@ -159,8 +164,10 @@ export class Session extends EventEmitter<SessionEvents> {
     if (this.#owned === null || this.#stopped) return;
     const startedMs = performance.now();
     const { sampler } = this.#owned;
-    this.#deliver(this.#owned, sampler.compose(this.#lastTickUs), startedMs);
+    const sample = sampler.compose(this.#lastTickUs);
+    // Before anybody is told: a listener of the host may throw, and then this is where the tick ends.
     this.#native.binding?.plan(sampler.dueParts(this.#options.intervalMs));
+    this.#deliver(this.#owned, sample, startedMs);
   }
 
   /** Judges a sample, writes its line and those that follow from it. */
@@ -174,16 +181,36 @@ export class Session extends EventEmitter<SessionEvents> {
     }
     for (const alert of judgement.alerts) log.write({ kind: 'alert', ...alert }, alert.sentence, 'warn', timeMs);
     this.#lastTickUs = Math.round((performance.now() - startedMs) * 1000);
-    this.emit('sample', sample);
-    if (sampleChannel.hasSubscribers) sampleChannel.publish(sample);
-    for (const verdict of judgement.verdicts) {
-      this.emit('verdict', verdict);
-      if (verdictChannel.hasSubscribers) verdictChannel.publish(verdict);
+    this.#announce([
+      ['sample', sample],
+      ...judgement.verdicts.map((verdict): Announcement => ['verdict', verdict]),
+      ...judgement.alerts.map((alert): Announcement => ['alert', alert]),
+    ]);
+  }
+
+  /**
+   * A listener that throws ends its own event, as with any emitter, but a verdict is told once: the other events come
+   * first, and then the error reaches whoever called us.
+   */
+  #announce(announcements: readonly Announcement[]): void {
+    const thrown: unknown[] = [];
+    for (const [name, value] of announcements) {
+      try {
+        this.emit(name, value as never);
+      } catch (error) {
+        thrown.push(error);
+      }
+      if (channels[name].hasSubscribers) channels[name].publish(value);
     }
-    for (const alert of judgement.alerts) {
-      this.emit('alert', alert);
-      if (alertChannel.hasSubscribers) alertChannel.publish(alert);
+    if (thrown.length === 0) return;
+    const [first, ...rest] = thrown;
+    // One call throws one error; what the others threw is not lost on the host either.
+    for (const error of rest) {
+      process.nextTick(() => {
+        throw error;
+      });
     }
+    throw first;
   }
 
   /**
@@ -245,6 +272,8 @@ export class Session extends EventEmitter<SessionEvents> {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    // First: the host's listeners and its destination are called below, and may throw.
+    this.#onStop();
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#streams?.stop();
     process.removeListener('exit', this.#onExit);
@@ -255,6 +284,5 @@ export class Session extends EventEmitter<SessionEvents> {
       log.write({ kind: 'stop', samples: this.#samples }, `extmem stopped after ${this.#samples} samples`);
       log.close();
     }
-    this.#onStop();
   }
 }
