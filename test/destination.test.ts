@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { parseLine } from '../lib/log/recording.js';
-import { nodes, root, run } from './plain.js';
+import { type Node, nodes, programs, root, run, runForJson } from './plain.js';
 
-const node = nodes[0]?.path ?? process.execPath;
+const oldest = nodes[0] as Node;
+const node = oldest.path;
 const prelude = `const extmem = require(${JSON.stringify(root)});`;
 
 function directory(t: { teardown(call: () => void): void }): string {
@@ -166,21 +167,57 @@ test('a socket that nobody reads, as a Node parent gives its children, does not 
   t.equal(stdout, 'not blocked\n');
 });
 
-test("a pipe of the process' own, named by mistake, is refused", async (t) => {
+const ownPipes = join(programs, 'own-pipes.cjs');
+
+for (const node of nodes) {
+  test(`node ${node.major}: a pipe of the process' own is refused, whatever it is called`, async (t) => {
+    const path = directory(t);
+    const { refused, taken } = await runForJson<{ refused: Record<string, number>; taken: string[] }>(
+      node,
+      [ownPipes, root, 'spellings', path],
+      { cwd: path },
+    );
+    t.same(taken, []);
+    for (const [spelling, count] of Object.entries(refused)) t.ok(count >= 4, `${spelling}: libuv's own, both ends`);
+    t.equal(Object.keys(refused).length, 6);
+  });
+
+  test(`node ${node.major}: a path that leads to such a pipe by now is not followed`, async (t) => {
+    const path = directory(t);
+    t.same(await runForJson(node, [ownPipes, root, 'rotated', path]), { lost: 0, signals: 20 });
+  });
+}
+
+test('the channel to a parent is no destination', async (t) => {
+  t.same(await runForJson(oldest, [ownPipes, root, 'channel']), ['ERR_EXTMEM_DESTINATION']);
+});
+
+test('a named pipe that somebody else reads, and standard streams by their paths, are destinations', async (t) => {
+  const once = `${prelude} extmem.start({ destination: process.argv[1], interval: "1h" }).stop()`;
+  const script = `set -e; mkfifo "$2/pipe"; ln -s pipe "$2/link"; cat "$2/pipe" & "$1" -e '${once}' "$2/link"; wait
+    for path in /dev/stdout /dev/fd/1 /proc/self/fd/1; do "$1" -e '${once}' $path | cat; done
+    for path in /dev/stderr /dev/fd/2; do "$1" -e '${once}' $path 2>&1 >/dev/null | cat; done`;
+  const { stdout, code } = await run('/bin/bash', ['-c', script, 'bash', node, directory(t)]);
+  t.equal(code, 0);
+  t.equal(stdout.split('\n').filter((text) => parseLine(text)?.record.kind === 'start').length, 6);
+});
+
+test('a descriptor of the program that it closed and reused is not written to', async (t) => {
+  const path = directory(t);
   const { stdout } = await run(node, [
     '-e',
     `${prelude}
      const fs = require('node:fs');
-     let refused = 0;
-     for (const name of fs.readdirSync('/proc/self/fd')) {
-       let stats;
-       try { stats = fs.fstatSync(Number(name)) } catch { continue }
-       if (Number(name) < 3 || !stats.isFIFO()) continue;
-       try { extmem.start({ destination: Number(name) }).stop() } catch (error) { if (error.code === 'ERR_EXTMEM_DESTINATION') refused++ }
-     }
-     console.log(refused >= 4);`,
+     const log = fs.openSync(${JSON.stringify(join(path, 'out.ndjson'))}, 'w');
+     const session = extmem.start({ destination: log, interval: '1h' });
+     fs.closeSync(log);
+     const reused = fs.openSync(${JSON.stringify(join(path, 'database'))}, 'w');
+     session.sample();
+     session.stop();
+     console.log(reused === log, fs.fstatSync(reused).size);`,
   ]);
-  t.equal(stdout, 'true\n', "both ends of libuv's own pipes");
+  t.equal(stdout, 'true 0\n');
+  t.same(kindsIn(join(path, 'out.ndjson')), ['start']);
 });
 
 test('descriptors: none is left behind, and one that the program closed and reused is not written to', async (t) => {

@@ -64,8 +64,8 @@ class CallSink implements Sink {
   }
 }
 
-const openFile = (path: string) =>
-  openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK, ownerOnly);
+/** Without O_NOCTTY a daemon that logs to a terminal would get it as its own, and die when it hangs up. */
+const openFlags = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 const identityOf = (stats: Stats) => `${stats.dev}:${stats.ino}`;
 
@@ -76,7 +76,7 @@ function isReadOnly(fd: number): boolean {
 
 /**
  * A pipe whose reading end is in this process is how libuv talks to itself, or how the program does: bytes of ours in it
- * would be taken for pointers. `EXTMEM_DEST=6` without a `6>` is all it takes to name one.
+ * would be taken for pointers. A process that may not list its descriptors cannot know, and gets the error of that.
  */
 function isReadHere(pipe: Stats): boolean {
   return readdirSync('/proc/self/fd').some((name) => {
@@ -89,21 +89,54 @@ function isReadHere(pipe: Stats): boolean {
   });
 }
 
+/** The channel to a parent that forked this process takes each line for a message. */
+function isChannel(socket: Stats): boolean {
+  const { fd } = (process.channel ?? {}) as { fd?: number };
+  return fd !== undefined && fd >= 0 && identityOf(fstatSync(fd)) === identityOf(socket);
+}
+
+/**
+ * Judges what a descriptor is, never how it was named: 6, `/dev/fd/6`, `/proc/self/fd/6` and a link to any of them are the
+ * same pipe, and `EXTMEM_DEST=6` without a `6>` is all it takes to name one.
+ * @throws when it is nothing that lines may go to.
+ */
+function checkKind(fd: number): void {
+  const stats = fstatSync(fd);
+  if (stats.isFIFO() && isReadHere(stats)) throw new Error('the pipe is read by this process itself');
+  if (stats.isSocket() && isChannel(stats)) throw new Error('it is the channel to the parent process');
+  if (stats.isFIFO() || stats.isSocket() || stats.isFile() || stats.isCharacterDevice()) return;
+  throw new Error('it is no file, pipe, socket or terminal');
+}
+
+/** @throws when the path cannot be opened, or is nothing to write to. */
+function openFile(path: string): number {
+  const fd = openSync(path, openFlags | constants.O_CREAT, ownerOnly);
+  try {
+    checkKind(fd);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** What the program itself writes to is where it wants its text, whatever that is by now. */
+const isStandard = (destination: string | number) => destination === 1 || destination === 2;
+
 /** @throws when the descriptor is not open, or is none to write to. */
 function nonBlockingTwin(fd: number): number {
   const stats = fstatSync(fd);
-  if (!stats.isFile() && !stats.isFIFO() && !stats.isCharacterDevice() && !stats.isSocket()) {
-    throw new Error('the descriptor is no file, pipe, socket or terminal');
+  if (stats.isFIFO() || stats.isCharacterDevice()) {
+    try {
+      return openFile(`/proc/self/fd/${fd}`);
+    } catch (error) {
+      // No /proc, or not ours to open: standard output and error serve as they are, as for the program's own writes.
+      if (isStandard(fd)) return fd;
+      throw error;
+    }
   }
-  if (!stats.isFIFO() && !stats.isCharacterDevice()) return fd;
-  try {
-    if (stats.isFIFO() && isReadHere(stats)) throw new Error('the pipe is read by this process itself');
-    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_APPEND);
-  } catch (error) {
-    // No /proc, or not ours to open: standard output and error serve as they are, as for the program's own writes.
-    if (fd === 1 || fd === 2) return fd;
-    throw error;
-  }
+  if (!isStandard(fd)) checkKind(fd);
+  return fd;
 }
 
 class FileSink implements Sink {
@@ -112,6 +145,7 @@ class FileSink implements Sink {
   readonly #path: string | null;
   /** Whether the descriptor was opened here, so that closing it is ours too. */
   readonly #ours: boolean;
+  readonly #isStandard: boolean;
   /** Sockets cannot be opened anew; the addon writes to them without waiting. `null` for everything else. */
   readonly #send: Binding['sendNow'] | null;
   #identity: string;
@@ -137,6 +171,7 @@ class FileSink implements Sink {
       );
     }
     this.#ours = this.#fd !== destination;
+    this.#isStandard = isStandard(this.#fd);
     this.#send = stats.isSocket() && binding !== null ? (fd, bytes) => binding.sendNow(fd, bytes) : null;
     this.#identity = identityOf(stats);
   }
@@ -182,7 +217,7 @@ class FileSink implements Sink {
     }
   }
 
-  /** False when the program closed our descriptor, as daemons do, and perhaps opened something else under its number. */
+  /** False when the program closed the descriptor, as daemons do, and perhaps opened something else under its number. */
   #owns(): boolean {
     try {
       return identityOf(fstatSync(this.#fd)) === this.#identity;
@@ -200,7 +235,7 @@ class FileSink implements Sink {
 
   write(line: string): void {
     if (this.#path !== null) this.#followRotation();
-    if (this.#ours && !this.#owns()) {
+    if (!this.#isStandard && !this.#owns()) {
       this.#reopenIfRotated();
       if (!this.#owns()) {
         this.lostLines++;
@@ -234,7 +269,7 @@ class FileSink implements Sink {
 
   close(): void {
     this.#listen(false);
-    if (this.#ours && !this.#owns()) return;
+    if (!this.#isStandard && !this.#owns()) return;
     this.#drain();
     if (this.#ours) closeSync(this.#fd);
   }
