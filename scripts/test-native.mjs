@@ -30,6 +30,7 @@ const variants = [
       'glibc_arena_top',
       'peek_self',
       'lock',
+      'slot_writer',
       'reader',
       'tables',
       'hooks',
@@ -76,7 +77,7 @@ function linkHooks(program, folder, flags, main, objects) {
   const reloaded = compile('test/torture-addon/reloaded.cc', folder, flags);
   const library = join(folder, 'libextmem_hooks.so');
   link(library, [...flags, '-shared', '-Wl,-z,now,-z,nodelete', ...objects]);
-  link(join(folder, 'reloaded.so'), [...flags, '-shared', reloaded]);
+  link(join(folder, 'reloaded.so'), [...flags, '-shared', '-Wl,-z,relro,-z,now', reloaded]);
   link(program, [...flags, main, torture, library, '-Wl,-rpath,$ORIGIN']);
 }
 

@@ -164,7 +164,7 @@ export interface ProfileNumbers {
   readonly patchedObjects: number;
   /** slots of import tables rewritten now. */
   readonly slots: number;
-  /** slots that the system refused to make writable. */
+  /** slots that the system refused to write to. */
   readonly refusedSlots: number;
   /** slots left alone because they hold somebody else's function. */
   readonly foreignSlots: number;
@@ -214,7 +214,7 @@ export type HookStatus =
   | 'indirect'
   /** the executable's slots hold functions of somebody else, see `profileForeign`. */
   | 'foreign'
-  /** the system refuses to make the slots writable. */
+  /** the system refuses to write to the slots. */
   | 'protected'
   /** the system has no memory for the tables. */
   | 'noMemory'

@@ -34,7 +34,8 @@ const refusals: Readonly<Record<Exclude<Refusal, 'foreign'>, string>> = {
     'the C library is not glibc, or the addon was built without -z nodelete: the allocator is not intercepted',
   originalsDiffer: 'two ways to find the real malloc disagree: the allocator is not intercepted',
   indirect: 'malloc is chosen at run time by a resolver: the allocator is not intercepted',
-  protected: 'the system refuses to make import tables writable (seccomp, SELinux): the allocator is not intercepted',
+  protected:
+    'neither /proc/self/mem nor process_vm_writev may write to import tables (seccomp, SELinux): the allocator is not intercepted',
   noMemory: 'no memory for the tables of the profiler',
   running: 'another thread of this process runs the profiler already',
 };

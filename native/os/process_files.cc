@@ -48,6 +48,9 @@ bool BorrowReserve() {
   return false;
 }
 
+// Raw: fstat as a symbol is bound to glibc 2.33.
+bool Status(int fd, struct stat* status) { return syscall(SYS_fstat, fd, status) == 0; }
+
 int OpenToRead(const char* path, int flags) { return open(path, O_RDONLY | O_CLOEXEC | flags); }
 
 // The text behind `spaces` more blanks, or `end`.
@@ -58,14 +61,31 @@ const char* SkipFields(const char* text, const char* end, int spaces) {
 
 }  // namespace
 
+FileIdentity FileIdentity::Of(int fd) {
+  FileIdentity identity;
+  struct stat status;
+  if (Status(fd, &status)) {
+    identity.device_ = status.st_dev;
+    identity.inode_ = status.st_ino;
+  }
+  return identity;
+}
+
+bool FileIdentity::Is(int fd) const {
+  struct stat status;
+  return Status(fd, &status) && status.st_dev == device_ && status.st_ino == inode_;
+}
+
 ProcessFile::ProcessFile(const char* path, int flags) : fd_(OpenToRead(path, flags)) {
-  if (fd_ >= 0 || errno != EMFILE) return;
-  from_reserve_ = BorrowReserve();
-  if (from_reserve_) fd_ = OpenToRead(path, flags);
+  if (fd_ < 0 && errno == EMFILE) {
+    from_reserve_ = BorrowReserve();
+    if (from_reserve_) fd_ = OpenToRead(path, flags);
+  }
+  identity_ = FileIdentity::Of(fd_);
 }
 
 ProcessFile::~ProcessFile() {
-  if (fd_ >= 0) close(fd_);
+  if (IsOurs()) close(fd_);
   if (!from_reserve_) return;
   g_reserve.store(kNone);
   KeepReserve();
@@ -134,8 +154,8 @@ DescriptorCounts CountDescriptors(char* buffer, size_t capacity) {
       if (*name < '0' || *name > '9') continue;
       const int fd = static_cast<int>(NumberAt(name, name + std::strlen(name)));
       if (fd == directory.fd() || fd == g_reserve.load()) continue;
-      struct stat status;                                  // raw: fstat as a symbol is bound to glibc 2.33
-      if (syscall(SYS_fstat, fd, &status) != 0) continue;  // closed meanwhile
+      struct stat status;
+      if (!Status(fd, &status)) continue;  // closed meanwhile
       counts.all++;
       switch (status.st_mode & S_IFMT) {
         case S_IFREG:

@@ -4,8 +4,21 @@
 #define EXTMEM_OS_PROCESS_FILES_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace extmem {
+
+// Which file a descriptor stands for. Programs close numbers that they do not know, and reuse them: before anything is
+// done with a number of ours it is asked whether it still stands for what we opened.
+class FileIdentity {
+ public:
+  static FileIdentity Of(int fd);  // of no file when `fd` is not open
+  bool Is(int fd) const;
+
+ private:
+  uint64_t device_ = 0;
+  uint64_t inode_ = 0;
+};
 
 // A file that opens even in a process that has no descriptor left, which is a process that somebody wants to
 // understand: while a reserve is held it is given up for the time that the file is open.
@@ -17,9 +30,11 @@ class ProcessFile {
   ProcessFile& operator=(const ProcessFile&) = delete;
 
   int fd() const { return fd_; }  // -1: could not be opened
+  bool IsOurs() const { return identity_.Is(fd_); }
 
  private:
   int fd_;
+  FileIdentity identity_;
   bool from_reserve_ = false;
 };
 void HoldReserve(bool hold);

@@ -38,7 +38,7 @@ namespace extmem {
   X(objects, "executable and libraries looked at")                                                   \
   X(patchedObjects, "of which have at least one slot rewritten")                                     \
   X(slots, "slots of import tables rewritten now")                                                   \
-  X(refusedSlots, "slots that the system refused to make writable")                                  \
+  X(refusedSlots, "slots that the system refused to write to")                                       \
   X(foreignSlots, "slots left alone because they hold somebody else's function")                     \
   X(unreadableObjects, "objects whose import table makes no sense")                                  \
   X(droppedSlots, "slots left alone because there was no room to remember their value")              \

@@ -58,7 +58,7 @@ constexpr size_t kReservationBytes = size_t{4} << 30;
   X(kOriginalsDiffer, originalsDiffer, "two ways to find the real malloc disagree")                    \
   X(kIndirect, indirect, "the real malloc is chosen by a resolver function")                           \
   X(kForeign, foreign, "the executable's slots hold functions of somebody else, see `profileForeign`") \
-  X(kProtected, protected, "the system refuses to make the slots writable")                            \
+  X(kProtected, protected, "the system refuses to write to the slots")                                 \
   X(kNoMemory, noMemory, "the system has no memory for the tables")                                    \
   X(kRunning, running, "it runs already, for another environment of this process")
 
@@ -72,7 +72,7 @@ struct HookReport {
   uint32_t objects;          // looked at
   uint32_t patched_objects;  // at least one slot rewritten
   uint32_t slots;            // rewritten now
-  uint32_t refused_slots;    // the system refused to make them writable
+  uint32_t refused_slots;    // the system refused to write to them
   uint32_t foreign_slots;    // hold a function that is neither the original nor ours: left alone
   uint32_t unreadable_objects;
   uint32_t dropped_slots;  // no room to remember the old value: left alone

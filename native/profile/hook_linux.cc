@@ -2,22 +2,18 @@
 //
 // A slot is only written when it holds what is expected there: the original function, the call stub that a
 // non-relocatable executable lends out as the function's address, or a lazy-binding stub of its own object. Anything
-// else belongs to somebody else and is left alone. The old value is kept per slot, and the page gets its former
-// protection back.
+// else belongs to somebody else and is left alone. The old value is kept per slot. Objects come and go on other threads
+// meanwhile: how a slot is written is slot_writer.h.
 //
 // All of it waits for the loader, so none of it is for hooks: these are in hook_functions.cc.
 #include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
 
 #include "os/elf_image.h"
 #include "os/own_pages.h"
-#include "os/page_opener.h"
-#include "os/proc_maps.h"
+#include "os/slot_writer.h"
 #include "profile/hook_functions.h"
 
 namespace extmem {
@@ -121,7 +117,7 @@ void Remember(std::atomic<uintptr_t>* place, uintptr_t old, uintptr_t hook) {
 }
 
 struct Scan {
-  PageOpener opener;
+  SlotWriter writer;
   bool first = true;
 };
 
@@ -173,7 +169,7 @@ int ScanObject(dl_phdr_info* info, size_t, void* data) {
                   void* hook = HookOf(f);
                   if (g_slot_count == kMaxSlots) {
                     g_report.dropped_slots++;
-                  } else if (!scan->opener.Write(object, place, reinterpret_cast<uintptr_t>(hook))) {
+                  } else if (!scan->writer.Write(object, place, reinterpret_cast<uintptr_t>(hook))) {
                     g_report.refused_slots++;
                   } else {
                     Remember(place, value, reinterpret_cast<uintptr_t>(hook));
@@ -193,15 +189,14 @@ int RestoreObject(dl_phdr_info* info, size_t, void* data) {
     Slot& slot = g_slots[i];
     if (!object.Contains(reinterpret_cast<uintptr_t>(slot.place))) continue;
     slot.wrapped = slot.place->load(std::memory_order_relaxed) != slot.hook;  // or the object was loaded anew
-    if (!slot.wrapped) static_cast<PageOpener*>(data)->Write(object, slot.place, slot.old);
+    if (!slot.wrapped) static_cast<SlotWriter*>(data)->Write(object, slot.place, slot.old);
   }
   return 0;
 }
 
 void ScanAll() {
   g_report = {};
-  ProcMaps map;
-  Scan scan = {PageOpener(map)};
+  Scan scan;
   dl_iterate_phdr(ScanObject, &scan);
 }
 
@@ -352,10 +347,9 @@ bool HookRescan() {
 }
 
 void HookRemove() {
-  ProcMaps map;
-  PageOpener opener(map);
+  SlotWriter writer;
   for (size_t i = 0; i < g_slot_count; i++) g_slots[i].wrapped = false;
-  dl_iterate_phdr(RestoreObject, &opener);
+  dl_iterate_phdr(RestoreObject, &writer);
   // Whoever wrapped us may go, and leave our hook behind: a later stop then knows what to write back.
   size_t kept = 0;
   for (size_t i = 0; i < g_slot_count; i++) {

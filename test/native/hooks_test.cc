@@ -187,6 +187,17 @@ void ForkedChildrenWaitForNoLock() {
   extmem::ProfileStop();
 }
 
+// Pages become read-only and vanish between our looks at them and our writes.
+void ObjectsComeAndGoElsewhere() {
+  torture::BeginLoads(1);
+  for (int i = 0; i < 20; i++) {
+    CHECK(extmem::ProfileStart({UINT64_C(1) << 40, 0, kDepth, 1}) == HookStatus::kInstalled);
+    for (int k = 0; k < 100; k++) extmem::ProfileRescan();
+    extmem::ProfileStop();
+  }
+  torture::EndLoads(1);
+}
+
 void StartsAndStopsUnderLoad(int rounds) {
   std::atomic<bool> stop{false};
   std::thread noise([&] {
@@ -269,6 +280,7 @@ int main() {
   StacksNameTheirCallers();
   ForkedChildrenSampleNothing();
   ForkedChildrenWaitForNoLock();
+  ObjectsComeAndGoElsewhere();
   StartsAndStopsUnderLoad(200);
   return check::Finish();
 }

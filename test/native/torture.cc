@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -270,11 +271,60 @@ void ThreadStorm(int rounds) {
   }
 }
 
+namespace {
+// Without a frame of its own, and with something else in the frame pointer, as code that keeps none calls it.
+#if defined(__x86_64__)
+extern "C" void* torture_frameless_malloc(size_t size);
+asm(R"(
+.type torture_frameless_malloc,@function
+torture_frameless_malloc:
+  pushq %rbp
+  movq $1, %rbp
+  call malloc@PLT
+  popq %rbp
+  ret
+.size torture_frameless_malloc,.-torture_frameless_malloc
+)");
+#else
+void* torture_frameless_malloc(size_t size) { return malloc(size); }
+#endif
+
+class Noise {
+ public:
+  Noise()
+      : thread_([this] {
+          while (!stop_) free(malloc(300));
+        }) {}
+  ~Noise() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+}  // namespace
+
+// Nothing of libc's may be asked in such a child but what cannot wait for a lock: another thread may hold malloc's.
+void RawForkStorm(int rounds) {
+  Noise noise;
+  for (int i = 0; i < rounds; i++) {
+    void* block = malloc(100);
+    const long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0) {
+      alarm(10);
+      free(block);  // what is asked for from now on lies in the cache of this thread: no lock
+      for (int k = 0; k < 500; k++) free(torture_frameless_malloc(100));
+      syscall(SYS_exit_group, 0);
+    }
+    int status = 0;
+    Require(child > 0 && waitpid(static_cast<pid_t>(child), &status, 0) == child && status == 0, "a raw child");
+  }
+}
+
 void ForkStorm(int rounds) {
-  std::atomic<bool> stop{false};
-  std::thread noise([&] {
-    while (!stop) free(malloc(300));
-  });
+  Noise noise;
   for (int i = 0; i < rounds; i++) {
     const pid_t child = fork();
     if (child == 0) {
@@ -290,15 +340,19 @@ void ForkStorm(int rounds) {
     Require(posix_spawnp(&spawned, name, nullptr, nullptr, arguments, environ) == 0, "a spawn");
     Require(waitpid(spawned, &status, 0) == spawned && status == 0, "a spawned child");
   }
-  stop = true;
-  noise.join();
 }
 
-void Reload(int rounds) {
+namespace {
+std::string ReloadedPath() {
   Dl_info self;
   dladdr(reinterpret_cast<void*>(&Reload), &self);
-  std::string path = self.dli_fname;
-  path = path.substr(0, path.rfind('/') + 1) + "reloaded.so";
+  const std::string path = self.dli_fname;
+  return path.substr(0, path.rfind('/') + 1) + "reloaded.so";
+}
+}  // namespace
+
+void Reload(int rounds) {
+  const std::string path = ReloadedPath();
   void* survivor = nullptr;
   for (int i = 0; i < rounds; i++) {
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -311,6 +365,29 @@ void Reload(int rounds) {
     dlclose(library);
   }
   free(survivor);
+}
+
+namespace {
+std::atomic<bool> g_loading{false};
+std::thread* g_loader = nullptr;
+}  // namespace
+
+void BeginLoads(int) {
+  g_loading = true;
+  g_loader = new std::thread([path = ReloadedPath()] {
+    while (g_loading) {
+      void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+      Require(library != nullptr, dlerror());
+      dlclose(library);
+    }
+  });
+}
+
+void EndLoads(int) {
+  g_loading = false;
+  g_loader->join();
+  delete g_loader;
+  g_loader = nullptr;
 }
 
 // A stack of its own, of which the hook knows nothing, and frame pointers that lead nowhere.
@@ -336,16 +413,12 @@ void SmallStack(int rounds) {
   }
 }
 
-// From now on no page can be made writable one at a time, as under a strict sandbox.
-void DenyProtection(int) {
-  const uint32_t protection_low = offsetof(seccomp_data, args[2]), length_low = offsetof(seccomp_data, args[1]);
+void DenyWrites(int ways) {
+  const uint8_t second = ways > 1 ? 0 : 1;
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 5),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, length_low),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4096, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, protection_low),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROT_READ | PROT_WRITE, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwrite64, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_writev, second, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };

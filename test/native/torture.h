@@ -23,10 +23,16 @@ void Throws(int rounds);
 void ThrowsThroughNew(int rounds);
 void ThreadStorm(int rounds);
 void ForkStorm(int rounds);
+// Children that libc does not know of, made while another thread allocates.
+void RawForkStorm(int rounds);
 // Opens and closes reloaded.so, which lies beside the caller's object.
 void Reload(int rounds);
+// A thread of its own does so until the end.
+void BeginLoads(int);
+void EndLoads(int);
 void SmallStack(int rounds);
-void DenyProtection(int);
+// From now on memory cannot be written by /proc/self/mem (1), nor by process_vm_writev (2), as in a strict sandbox.
+void DenyWrites(int ways);
 
 }  // namespace torture
 

@@ -185,10 +185,25 @@ const cases = {
     }
   },
   async denied() {
-    torture.denyProtection(1);
+    torture.denyWrites(2);
     const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64 });
     torture.everyForm(5);
     return { ...counters(), unavailable: profiler.unavailable, numbers: profiler.numbers() };
+  },
+  // Slots are written, and restored, through pages that are opened for the time.
+  async deniedFile() {
+    const before = slotsOfExecutable();
+    torture.denyWrites(1);
+    const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64 });
+    torture.everyForm(5);
+    const during = slotsOfExecutable();
+    profiler.stop();
+    return {
+      samples: counters().samples,
+      unavailable: profiler.unavailable,
+      changed: during !== before,
+      restored: slotsOfExecutable() === before,
+    };
   },
   // A worker owns the profiler and is killed: another thread may then start it.
   async ownerKilled() {

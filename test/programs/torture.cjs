@@ -106,6 +106,14 @@ async function round(i) {
   }
 }
 
+// Another thread's loader makes pages read-only, and unmaps them, while their slots are looked at and written. Each
+// rescan makes all native frames new, so this comes last.
+function rescanDuringLoads(times) {
+  torture.beginLoads(1);
+  for (let k = 0; k < times; k++) binding.profileRescan();
+  torture.endLoads(1);
+}
+
 // A worker that runs to its end, or is killed in the middle of it.
 function work(killed) {
   return new Promise((resolve, reject) => {
@@ -140,6 +148,7 @@ async function main() {
   } else require('node:worker_threads').parentPort.postMessage('runs');
   for (let i = 0; i < rounds; i++) await round(i);
   if (!isMainThread) return;
+  rescanDuringLoads(300);
   const numbers = new Float64Array(binding.profileFields.length);
   binding.profileCounters(numbers);
   binding.profileStop();

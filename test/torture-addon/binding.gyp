@@ -14,7 +14,9 @@
     { "target_name": "pairs", "sources": ["pairs.cc"], "cflags_cc": ["-O2"] },
     {
       "target_name": "reloaded", "type": "shared_library", "product_prefix": "", "product_extension": "so",
-      "sources": ["reloaded.cc"]
+      "sources": ["reloaded.cc"],
+      # Read-only as soon as it is relocated, its import table too.
+      "ldflags": ["-Wl,-z,relro,-z,now"]
     }
   ]
 }

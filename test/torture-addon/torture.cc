@@ -43,9 +43,12 @@ napi_value Init(napi_env env, napi_value exports) {
       {"throwsThroughNew", Call<torture::ThrowsThroughNew>},
       {"threadStorm", Call<torture::ThreadStorm>},
       {"forkStorm", Call<torture::ForkStorm>},
+      {"rawForkStorm", Call<torture::RawForkStorm>},
       {"reload", Call<torture::Reload>},
+      {"beginLoads", Call<torture::BeginLoads>},
+      {"endLoads", Call<torture::EndLoads>},
       {"smallStack", Call<torture::SmallStack>},
-      {"denyProtection", Call<torture::DenyProtection>},
+      {"denyWrites", Call<torture::DenyWrites>},
   };
   for (const auto& function : functions) {
     napi_value value;
