@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "os/lock.h"
+#include "os/own_pages.h"
 
 namespace extmem {
 namespace {

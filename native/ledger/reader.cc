@@ -10,6 +10,7 @@
 #include "os/background_thread.h"
 #include "os/clock.h"
 #include "os/lock.h"
+#include "os/own_pages.h"
 #include "os/process_files.h"
 
 namespace extmem {

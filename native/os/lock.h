@@ -1,4 +1,4 @@
-// The one lock of the addon, how a thread waits for another one under it, and what a forked child may do with either.
+// The one lock of the addon, and how a thread waits for another one under it.
 //
 // The lock sleeps in the kernel when it is taken: hooks may not use a mutex of libc that others could wrap, and a spin
 // lock turns one preempted owner into a stall of every allocating thread.
@@ -11,9 +11,9 @@
 //                      may be taken under any other.
 // None is held while a pass runs or a callback is called.
 //
-// Fork. The child has one thread, and what another one held is held there for ever. Hooks come to no lock in a child
-// (profile.cc). What a session that is still running there calls, of the reader, the table of isolates, the
-// profiler, the list of modules and the counts of seen mappings, asks InForkedChild() first and does nothing.
+// Fork. The child has one thread, and what another one held is held there for ever. Hooks come to no lock in a child, and
+// neither does what a session that is still running there calls of the reader, the table of isolates, the profiler, the
+// list of modules and the counts of seen mappings: all ask InForkedChild() first (own_pages.h) and do nothing.
 #ifndef EXTMEM_OS_LOCK_H_
 #define EXTMEM_OS_LOCK_H_
 
@@ -83,14 +83,6 @@ class Condition {
  private:
   std::atomic<uint32_t> wakes_{0};
 };
-
-// True in a child that was forked from the process that asked first.
-inline bool InForkedChild() {
-  static std::atomic<pid_t> process{0};
-  const pid_t self = getpid();
-  pid_t first = 0;
-  return !process.compare_exchange_strong(first, self) && first != self;
-}
 
 }  // namespace extmem
 

@@ -4,6 +4,9 @@
 //
 // All tables lie in one reservation of kOwnPagesBytes, which bounds what the profiler can ever hold, and which the
 // ledger knows as ours (leaf `runtime`). Any thread.
+//
+// A forked child sees zeros here, whoever forked it: libc, or a bare system call as in sandboxes, of which no handler
+// of libc learns (MADV_WIPEONFORK). That is also how it knows what it is.
 #ifndef EXTMEM_OS_OWN_PAGES_H_
 #define EXTMEM_OS_OWN_PAGES_H_
 
@@ -32,6 +35,10 @@ template <typename T>
 T* OwnArray(size_t count) {
   return static_cast<T*>(TakeOwnPages(count * sizeof(T)));
 }
+
+// True in a child that was forked from the process that asked first, or took pages. Any thread, also from hooks. Before
+// Linux 4.14 the process id tells, which is the same in a child that is the first of a namespace, as its parent was.
+bool InForkedChild();
 
 struct OwnPagesBounds {
   uintptr_t start, end;  // both 0 before the first use

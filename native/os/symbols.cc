@@ -13,6 +13,7 @@
 
 #include "os/elf_image.h"
 #include "os/lock.h"
+#include "os/own_pages.h"
 #include "os/safe_read.h"
 
 namespace extmem {

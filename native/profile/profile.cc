@@ -1,6 +1,5 @@
 #include "profile/profile.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 
 #include "os/clock.h"
 #include "os/lock.h"
+#include "os/own_pages.h"
 #include "os/proc_maps.h"
 #include "os/safe_read.h"
 #include "os/symbols.h"
@@ -29,11 +29,17 @@ std::atomic<uint64_t> g_seed{0};
 std::atomic<uint32_t> g_window_second{0};
 std::atomic<uint32_t> g_window_samples{0};
 std::atomic<uint64_t> g_raises{0};
-bool g_fork_watched = false;
 bool g_running = false;
 const Thread* g_owner = nullptr;
 // Held while slots are rewritten, so never by a hook.
 Lock g_control;
+
+// 0 = nothing is sampled. A forked child has our hooks, but no tables, none of the threads that might hold a lock, and
+// no heap of V8.
+uint64_t MeanInForce() {
+  const uint64_t mean = g_mean.load(std::memory_order_relaxed);
+  return mean == 0 || InForkedChild() ? 0 : mean;
+}
 
 uint64_t SeedOf(const Thread* thread) {
   uint64_t seed = g_seed.load(std::memory_order_relaxed);
@@ -70,7 +76,7 @@ void Limit(uint32_t second) {
 void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame) {
   // A signal handler that allocates while its thread is in here; its turn comes with the next allocation.
   if (thread->busy) return;
-  const uint64_t mean = g_mean.load(std::memory_order_relaxed);
+  const uint64_t mean = MeanInForce();
   if (mean == 0) {
     thread->sampler.Rest();
     return;
@@ -90,7 +96,7 @@ void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame)
 }
 
 void Mapped(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
-  if (thread->busy || g_mean.load(std::memory_order_relaxed) == 0) return;
+  if (thread->busy || MeanInForce() == 0) return;
   const int saved = errno;
   thread->busy = true;
   const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), true);
@@ -101,7 +107,7 @@ void Mapped(Thread* thread, void* start, size_t length, const uintptr_t* frame) 
 
 void Unmapped(void* start, size_t length) {
   Thread* thread = ThisThread();
-  if (thread->busy || g_mean.load(std::memory_order_relaxed) == 0) return;
+  if (thread->busy || MeanInForce() == 0) return;
   const int saved = errno;
   thread->busy = true;
   SeenUnmapped(reinterpret_cast<uintptr_t>(start), length);
@@ -110,7 +116,7 @@ void Unmapped(void* start, size_t length) {
 }
 
 void Reserved(void* start, size_t length) {
-  if (g_mean.load(std::memory_order_relaxed) == 0) return;
+  if (MeanInForce() == 0) return;
   const int saved = errno;
   SeenReserved(reinterpret_cast<uintptr_t>(start), length);
   errno = saved;
@@ -119,7 +125,7 @@ void Reserved(void* start, size_t length) {
 void Invalidated(void* start, size_t length) { SafeReadForget(reinterpret_cast<uintptr_t>(start), length); }
 
 void Committed(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
-  if (g_mean.load(std::memory_order_relaxed) == 0) return;
+  if (MeanInForce() == 0) return;
   uintptr_t from = reinterpret_cast<uintptr_t>(start);
   if (SeenReservedPart(&from, &length)) Mapped(thread, reinterpret_cast<void*>(from), length, frame);
 }
@@ -137,9 +143,6 @@ void SetMean(uint64_t mean_bytes) {
   g_wished_mean.store(mean_bytes, std::memory_order_relaxed);
   g_mean.store(mean_bytes, std::memory_order_relaxed);
 }
-
-// The child of a fork has our tables and hooks, but none of the threads that might hold a lock.
-void InChild() { g_mean.store(0, std::memory_order_relaxed); }
 
 // Precondition: the caller holds the control.
 void Stop() {
@@ -161,8 +164,6 @@ HookStatus ProfileStart(const ProfileOptions& options) {
   Locked locked(&g_control);
   if (g_running) return HookStatus::kRunning;
   if (!LiveInit() || !StackInit() || !SeenInit()) return HookStatus::kNoMemory;
-  if (!g_fork_watched) g_fork_watched = pthread_atfork(nullptr, nullptr, InChild) == 0;
-  if (!g_fork_watched) return HookStatus::kNoMemory;
   LiveForget();
   g_limit.store(options.max_samples_per_second);
   g_depth.store(options.depth);
@@ -199,7 +200,7 @@ bool ProfileRescan() {
   return changed;
 }
 
-SampleRate ProfileRate() { return {g_mean.load(std::memory_order_relaxed), g_raises.load(std::memory_order_relaxed)}; }
+SampleRate ProfileRate() { return {MeanInForce(), g_raises.load(std::memory_order_relaxed)}; }
 
 uint64_t ProfileOwnBytes() { return LiveOwnBytes() + StackOwnBytes(); }
 

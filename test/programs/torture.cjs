@@ -96,6 +96,7 @@ async function round(i) {
     if (!modes.includes('noThrow')) torture.throwsThroughNew(2);
     if (i % 5 === 0) torture.threadStorm(2);
     if (i % 9 === 0) torture.forkStorm(1);
+    if (i % 9 === 1) torture.rawForkStorm(2);
     if (i % 5 === 0) torture.reload(5);
     if (i % 5 === 0) binding.profileRescan();
     if (i % 5 === 0) torture.smallStack(2);
