@@ -11,9 +11,9 @@
 //                      may be taken under any other.
 // None is held while a pass runs or a callback is called.
 //
-// Fork. The child has one thread, and what another one held is held there for ever. Hooks come to no lock in a child, and
-// neither does what a session that is still running there calls of the reader, the table of isolates, the profiler, the
-// list of modules and the counts of seen mappings: all ask InForkedChild() first (own_pages.h) and do nothing.
+// Fork. The child has one thread, and what another one held is held there for ever. Hooks come to no lock in a child,
+// and neither does what a session that is still running there calls of the reader, the table of isolates, the profiler,
+// the list of modules and the counts of seen mappings: all ask InForkedChild() first (own_pages.h) and do nothing.
 #ifndef EXTMEM_OS_LOCK_H_
 #define EXTMEM_OS_LOCK_H_
 
