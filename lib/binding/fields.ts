@@ -3,6 +3,8 @@
  * back: as getters, for filling a new object with some fifty numbers would cost more than all the counters of V8.
  */
 
+import { ownOnly } from '../own-only.js';
+
 /** @returns an object whose names read the row that begins at `row.start`. */
 function named<Numbers>(
   names: readonly (keyof Numbers)[],
@@ -10,7 +12,7 @@ function named<Numbers>(
 ): Numbers {
   const found = {};
   names.forEach((name, index) => {
-    Object.defineProperty(found, name, { get: () => row.numbers[row.start + index] });
+    Object.defineProperty(found, name, ownOnly({ get: () => row.numbers[row.start + index] }));
   });
   return found as Numbers;
 }

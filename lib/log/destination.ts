@@ -23,6 +23,7 @@ import type { Writable } from 'node:stream';
 import type { Binding } from '../binding/binding.js';
 import { ExtmemError, messageOf } from '../errors.js';
 import type { Destination } from '../options.js';
+import { ownOnly } from '../own-only.js';
 
 /** Receives lines, without a newline, with the fields they were made of for loggers. */
 export interface Sink {
@@ -204,7 +205,7 @@ class FileSink implements Sink {
     if (this.#path === null) return;
     this.#nextLookMs = performance.now() + lookEveryMs;
     try {
-      const there = statSync(this.#path, { throwIfNoEntry: false });
+      const there = statSync(this.#path, ownOnly({ throwIfNoEntry: false } as const));
       const stillOurs = this.#owns();
       if (stillOurs && there !== undefined && identityOf(there) === this.#identity) return;
       const fd = openFile(this.#path);

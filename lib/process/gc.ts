@@ -29,7 +29,8 @@ export class GcWatch {
         } else this.#other++;
       }
     });
-    this.#observer.observe({ entryTypes: ['gc'] });
+    // Named though they are none: Node copies the options into an object that inherits again.
+    this.#observer.observe({ type: 'gc', entryTypes: undefined, buffered: false } as { type: 'gc' });
   }
 
   /** Counts since the last call. */

@@ -26,12 +26,16 @@ export function publishIsolate(binding: Binding): void {
   binding.publishIsolate(Float64Array.from(binding.isolateFields, (name) => numbers[name]));
 }
 
-/** All other isolates that published, in no particular order. */
+/**
+ * All other isolates that published, in no particular order. To the addon, a second copy of it in this isolate is another
+ * one: what stands on the sample itself is left out.
+ */
 export function readIsolates(binding: Binding, nowMs: number): Isolate[] {
   const table = binding.isolates();
   const isolates: Isolate[] = [];
   if (table === undefined) return isolates;
   for (const numbers of rowsOf<IsolateNumbers>(binding.isolateFields, table)) {
+    if (numbers.threadId === threadId) continue;
     isolates.push({
       threadId: numbers.threadId,
       ageMs: ageMs(numbers.atMs, nowMs),

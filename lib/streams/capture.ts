@@ -4,6 +4,7 @@
  * A capture takes 5 to 10 µs, so only sampled creations are captured. Frames are read at once: a stack kept for later
  * would keep everything alive that its frames refer to.
  */
+import { ownOnly } from '../own-only.js';
 import { type Frame, frameAt, frameText, originOf, type Place, packageOf } from '../site.js';
 
 /**
@@ -72,7 +73,7 @@ function restore(stackTraceLimit: number, prepare: PropertyDescriptor | undefine
   try {
     Error.stackTraceLimit = stackTraceLimit;
     if (prepare === undefined) Reflect.deleteProperty(Error, 'prepareStackTrace');
-    else Object.defineProperty(Error, 'prepareStackTrace', prepare);
+    else Object.defineProperty(Error, 'prepareStackTrace', ownOnly(prepare));
   } catch {
     // Frozen: nothing was changed either.
   }

@@ -6,6 +6,7 @@
  * the function before us (we call it) or wrap it after us (then it cannot be taken out again, and stays as an idle call).
  */
 import { EventEmitter } from 'node:events';
+import { ownOnly } from '../own-only.js';
 
 type Init = (this: object, options: unknown) => unknown;
 type Hookable = { init: Init };
@@ -26,7 +27,7 @@ function install(): Init {
       return result;
     },
   }.init;
-  Object.defineProperty(wrapped, 'name', Object.getOwnPropertyDescriptor(original, 'name') ?? { value: '' });
+  Object.defineProperty(wrapped, 'name', ownOnly(Object.getOwnPropertyDescriptor(original, 'name') ?? { value: '' }));
   replaced = original;
   emitters.init = wrapped;
   return wrapped;

@@ -87,11 +87,17 @@ export class StreamTracker {
     this.#adoptEarlier();
     const web = this.#addClass('ReadableStream (web)', webStreamKind);
     const request = this.#addClass('fetch', requestKind);
-    this.#ends.push(watchEmitters((emitter, cut) => this.#onEmitter(emitter, cut)));
-    this.#ends.push(watchRequests((object, cut) => this.#onCreate(request, object, cut)));
-    const endWeb = watchWebStreams((stream, cut) => this.#onCreate(web, stream, cut));
-    if (endWeb !== null) this.#ends.push(endWeb);
-    this.#ends.push(watchWarnings(this.#listenerWarnings));
+    try {
+      this.#ends.push(watchEmitters((emitter, cut) => this.#onEmitter(emitter, cut)));
+      this.#ends.push(watchRequests((object, cut) => this.#onCreate(request, object, cut)));
+      const endWeb = watchWebStreams((stream, cut) => this.#onCreate(web, stream, cut));
+      if (endWeb !== null) this.#ends.push(endWeb);
+      this.#ends.push(watchWarnings(this.#listenerWarnings));
+    } catch (error) {
+      // What the program froze or broke refuses a hook: those that are in come out again.
+      this.stop();
+      throw error;
+    }
     this.#latest = { ...this.#totals(), suspects: [] };
   }
 

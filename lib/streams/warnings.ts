@@ -2,6 +2,7 @@
  * MaxListenersExceededWarning, with the line that added the listener. People know this symptom of streams that are
  * piped or listened to again and again. A listener for 'warning' would be visible to the program; this is not.
  */
+import { ownOnly } from '../own-only.js';
 import type { Frame } from '../site.js';
 import { type Creator, captureSite } from './capture.js';
 
@@ -56,7 +57,7 @@ export function watchWarnings(kept: ListenerWarning[]): () => void {
       // An emitter with hostile getters: the warning itself still reaches the program.
     }
   }
-  Object.defineProperty(emitWarning, 'length', { value: original.length, configurable: true });
+  Object.defineProperty(emitWarning, 'length', ownOnly({ value: original.length, configurable: true }));
   target.emitWarning = emitWarning;
   return () => {
     active = false;

@@ -6,6 +6,7 @@
  * setter then defines the property exactly as the assignment would have. Constructors and methods stay untouched.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { ownOnly } from '../own-only.js';
 import type { Kind, Look } from './state.js';
 
 interface Queued {
@@ -64,9 +65,13 @@ export const requestKind = lookAtRequest as Kind;
 /** Node's internal symbol, or `undefined` in a version that keeps the state elsewhere. */
 export function findStateSymbol(): symbol | undefined {
   const { ReadableStream } = require('node:stream/web') as typeof import('node:stream/web');
-  stateSymbol ??= Object.getOwnPropertySymbols(new ReadableStream()).find(
-    ({ description }) => description === 'kState',
-  );
+  try {
+    stateSymbol ??= Object.getOwnPropertySymbols(new ReadableStream()).find(
+      ({ description }) => description === 'kState',
+    );
+  } catch {
+    // Node 20 cannot make one in a program whose objects inherit a `get`.
+  }
   return stateSymbol;
 }
 
@@ -78,10 +83,18 @@ export function watchWebStreams(onCreate: (stream: object, cut: unknown) => void
   if (symbol === undefined) return null;
   let seen = 0;
   function set(this: object, value: unknown): void {
-    Object.defineProperty(this, symbol as symbol, { value, configurable: true, enumerable: true, writable: true });
+    Object.defineProperty(
+      this,
+      symbol as symbol,
+      ownOnly({ value, configurable: true, enumerable: true, writable: true }),
+    );
     if (seen++ > 0) onCreate(this, set);
   }
-  Object.defineProperty(prototype, symbol, { configurable: true, enumerable: false, get: () => undefined, set });
+  Object.defineProperty(
+    prototype,
+    symbol,
+    ownOnly({ configurable: true, enumerable: false, get: () => undefined, set }),
+  );
   const restore = () => void Reflect.deleteProperty(prototype, symbol);
   new ReadableStream();
   if (seen === 1) return restore;
