@@ -5,6 +5,8 @@ import { compare } from './compare.js';
 import { doctor } from './doctor.js';
 import { ExtmemError } from './errors.js';
 import { type Options, resolveOptions } from './options.js';
+import { version } from './package.js';
+import { findRunning, letBeFound, type Running } from './running.js';
 import type { Sample } from './sample.js';
 import { Sampler } from './sampler.js';
 import { Session } from './session.js';
@@ -36,7 +38,6 @@ export type { ListenerWarning } from './streams/warnings.js';
 export type { Session };
 export { compare, doctor, ExtmemError };
 
-let running: Session | null = null;
 let lone: Sampler | null = null;
 /** A typo in the environment is worth one warning, however often a session starts. */
 const warned = new Set<string>();
@@ -46,26 +47,37 @@ const warned = new Set<string>();
  * Without options, a second call returns the running session.
  *
  * @throws ExtmemError `ERR_EXTMEM_OPTION_UNKNOWN`, `ERR_EXTMEM_OPTION_INVALID`, `ERR_EXTMEM_DESTINATION`, and
- * `ERR_EXTMEM_RUNNING` when options are given while a session runs. Malformed `EXTMEM_*` variables only warn.
+ * `ERR_EXTMEM_RUNNING` when options are given while a session runs, or another version of extmem runs one. Malformed
+ * `EXTMEM_*` variables only warn.
  */
 export function start(options?: Options): Session {
-  if (running !== null) {
-    if (options === undefined) return running;
-    throw new ExtmemError(
-      'ERR_EXTMEM_RUNNING',
-      'Expected no running session, received options while one runs; call stop() on it first, or start() without options to get it.',
-    );
-  }
+  const running = findRunning();
+  if (running !== null) return join(running, options);
   const resolution = resolveOptions(options);
   for (const problem of resolution.problems) {
     if (warned.has(problem.message)) continue;
     warned.add(problem.message);
     process.emitWarning(problem.message, { type: 'ExtmemWarning', code: problem.code });
   }
-  running = new Session(resolution.options, loadNative(), () => {
-    running = null;
-  });
-  return running;
+  let stopBeingFound = () => {};
+  const session = new Session(resolution.options, loadNative(), () => stopBeingFound());
+  stopBeingFound = letBeFound(session);
+  return session;
+}
+
+/** Whoever asked for nothing in particular gets what runs; a session of another version may lack what the caller calls. */
+function join({ session, version: theirs, packageRoot }: Running, options: Options | undefined): Session {
+  if (theirs !== version) {
+    throw new ExtmemError(
+      'ERR_EXTMEM_RUNNING',
+      `Expected no running session, received one of extmem ${theirs} in ${packageRoot} while this is ${version}; use one version in a process.`,
+    );
+  }
+  if (options === undefined) return session;
+  throw new ExtmemError(
+    'ERR_EXTMEM_RUNNING',
+    'Expected no running session, received options while one runs; call stop() on it first, or start() without options to get it.',
+  );
 }
 
 /**

@@ -18,6 +18,7 @@ const lib: readonly Floor[] = [
   { rooms: ['index.mts', 'register.ts'], rule: 'doors to index.ts: for ESM, and as a preload that never throws' },
   { rooms: ['index.ts'], rule: 'the door: what a user may call, and the one state of the process' },
   { rooms: ['cli'], rule: 'text in, text out, exit codes; what it prints is for people' },
+  { rooms: ['running.ts'], rule: 'the one session of an isolate, whichever copy of the package started it' },
   { rooms: ['session.ts'], rule: 'start and stop; calls the others in order and decides nothing' },
   { rooms: ['compare.ts', 'doctor.ts'], rule: 'one public verb a file' },
   { rooms: ['live-judge.ts'], rule: 'the judge fed live, and what it escalates to' },

@@ -55,11 +55,12 @@ const { init } = EventEmitter;
 const { emitWarning } = process;
 let session = null;
 for (const key of Object.keys(inherited)) {
+  // Nothing of ours is loaded before the first.
   const begin = () => {
     if (mode === 'with') session = require(root).start({ interval: 20, destination: 'none' });
   };
-  // What is loaded late must load too: the addon and all files but the first time are read only once.
-  const started = when === 'before' ? among(key, begin) : (begin(), 'fine');
+  if (when === 'after') begin();
+  const started = when === 'before' ? among(key, begin) : 'fine';
   const met = Object.entries(actions).map(([name, action]) => [name, among(key, action)]);
   if (session !== null) among(key, () => void session.sample());
   const stopped = session === null ? 'fine' : among(key, () => void session.stop());
