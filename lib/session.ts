@@ -140,7 +140,7 @@ export class Session extends EventEmitter<SessionEvents> {
     const judge = new LiveJudge(options);
     const profiler = new NativeProfiler(binding, options);
     const sources: SessionSources = {
-      gc: new GcWatch(),
+      gc: new GcWatch(binding),
       load: new LoadCounter(),
       workers: new WorkerCounter(),
       streams: this.#streams,

@@ -116,6 +116,22 @@ export interface IsolateNumbers {
   readonly declaredBytes: number;
 }
 
+/** The collections of this isolate, read by `collectionCounters()`. */
+export interface CollectionNumbers {
+  /** collections of the young generation. */
+  readonly minorCount: number;
+  /** of the whole heap. */
+  readonly majorCount: number;
+  /** incremental marking steps and weak callbacks. */
+  readonly otherCount: number;
+  /** in all of them. */
+  readonly pauseMs: number;
+  /** used_heap_size as the latest major collection ended; NaN: none did. */
+  readonly afterMajorBytes: number;
+  /** when that was, CLOCK_MONOTONIC. */
+  readonly afterMajorAtMs: number;
+}
+
 /** The counters of the profiler, read by `profileCounters()`. */
 export interface ProfileNumbers {
   /** mean bytes between samples now: the limit of samples per second may have raised it. */
@@ -290,12 +306,20 @@ export interface Binding {
   probe(): number;
   /** Names of the numbers in a row of IsolateNumbers, in their order. */
   readonly isolateFields: readonly (keyof IsolateNumbers)[];
+  /** Names of the numbers in a row of CollectionNumbers, in their order. */
+  readonly collectionFields: readonly (keyof CollectionNumbers)[];
   /** External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`. */
   declaredBytes(): number;
   /** Publishes a row of this isolate, for `isolates()` of the others. False: the table is full. */
   publishIsolate(numbers: Float64Array): boolean;
   /** The rows of all other isolates that published; undefined: there are none. */
   isolates(): Float64Array | undefined;
+  /** Counts the collections of this isolate, from zero. Its used heap as the addon reads it, to be compared; NaN: this V8 does not offer it. */
+  watchCollections(): number;
+  /** Ends that; the counts stay. */
+  unwatchCollections(): void;
+  /** Copies the counters of `watchCollections`. */
+  collectionCounters(into: Float64Array): void;
   /** Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1. */
   weakAdd(object: object): number;
   /** undefined: it was collected. */

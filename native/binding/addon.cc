@@ -35,6 +35,7 @@ Napi::Array Names(Napi::Env env, Rows<NameRow> rows) {
 // The instance data itself goes with its env, later.
 void OnEnvironmentEnd(Environment* self) {
   self->Close();
+  self->collections.Unwatch();
   ProfileThreadEnds();
 }
 

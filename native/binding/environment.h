@@ -4,6 +4,7 @@
 
 #include "binding/addon_api.h"
 #include "binding/weak_refs.h"
+#include "v8/collections.h"
 
 namespace extmem {
 
@@ -14,6 +15,7 @@ using OnPass = Napi::TypedThreadSafeFunction<void, void, CallOnPass>;
 struct Environment {
   OnPass on_pass;  // null unless this environment owns the reader
   WeakRefs weak_refs;
+  Collections collections;
 
   // Stops and joins the reader, when this environment owns it, and takes back what it published.
   void Close();

@@ -1,7 +1,9 @@
-// What belongs to the calling isolate: its declared memory, its row in the table of isolates, its weak references.
+// What belongs to the calling isolate: its declared memory, its collections, its row in the table of isolates, its weak
+// references.
 #include "binding/isolate_exports.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "binding/environment.h"
@@ -33,6 +35,22 @@ Napi::Value Isolates(const Napi::CallbackInfo& info) {
   return Doubles(info.Env(), numbers.data(), copied * kIsolateNumbers);
 }
 
+Collections& CollectionsOf(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Environment>()->collections;
+}
+
+Napi::Value WatchCollections(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), CollectionsOf(info).Watch());
+}
+
+void UnwatchCollections(const Napi::CallbackInfo& info) { CollectionsOf(info).Unwatch(); }
+
+void CountCollections(const Napi::CallbackInfo& info) {
+  Napi::Float64Array into = DoublesAt(info, 0);
+  const CollectionNumbers& numbers = CollectionsOf(info).numbers();
+  if (into.ByteLength() >= sizeof(numbers)) memcpy(into.Data(), &numbers, sizeof(numbers));
+}
+
 WeakRefs& RefsOf(const Napi::CallbackInfo& info) { return info.Env().GetInstanceData<Environment>()->weak_refs; }
 
 uint32_t SlotOf(const Napi::CallbackInfo& info) { return static_cast<uint32_t>(IntegerAt(info, 0, WeakRefs::kNone)); }
@@ -53,6 +71,13 @@ constexpr FunctionRow kFunctions[] = {
      "Publishes a row of this isolate, for `isolates()` of the others. False: the table is full."},
     {"isolates", Napi::Function::New<Isolates>, "(): Float64Array | undefined",
      "The rows of all other isolates that published; undefined: there are none."},
+    {"watchCollections", Napi::Function::New<WatchCollections>, "(): number",
+     "Counts the collections of this isolate, from zero. Its used heap as the addon reads it, to be compared; NaN: "
+     "this V8 "
+     "does not offer it."},
+    {"unwatchCollections", Napi::Function::New<UnwatchCollections>, "(): void", "Ends that; the counts stay."},
+    {"collectionCounters", Napi::Function::New<CountCollections>, "(into: Float64Array): void",
+     "Copies the counters of `watchCollections`."},
     {"weakAdd", Napi::Function::New<WeakAdd>, "(object: object): number",
      "Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1."},
     {"weakGet", Napi::Function::New<WeakGet>, "(slot: number): object | undefined", "undefined: it was collected."},
@@ -60,8 +85,11 @@ constexpr FunctionRow kFunctions[] = {
 };
 
 constexpr NameRow kIsolateRows[] = {EXTMEM_ISOLATE_NUMBERS(EXTMEM_NAME_ROW)};
+constexpr NameRow kCollectionRows[] = {EXTMEM_COLLECTION_NUMBERS(EXTMEM_NAME_ROW)};
 constexpr NumberTable kNumbers[] = {
     {"IsolateNumbers", "isolateFields", "What an isolate publishes of itself; NaN is unknown", kIsolateRows},
+    {"CollectionNumbers", "collectionFields", "The collections of this isolate, read by `collectionCounters()`",
+     kCollectionRows},
 };
 
 }  // namespace

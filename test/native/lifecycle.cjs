@@ -35,6 +35,7 @@ function everyCall(binding) {
   let frame = 1;
   const quick = {
     allocator: () => binding.allocator(),
+    collectionCounters: () => binding.collectionCounters(numbers),
     declaredBytes: () => binding.declaredBytes(),
     isolates: () => binding.isolates(),
     plan: () => binding.plan(1),
@@ -51,7 +52,9 @@ function everyCall(binding) {
     request: () => binding.request(1),
     sendNow: () => binding.sendNow(-1, bytes),
     texts: () => binding.texts(),
+    unwatchCollections: () => binding.unwatchCollections(),
     watch: () => binding.watch(['/proc/self/comm', '/proc/self/statm', '/no/such/file']),
+    watchCollections: () => binding.watchCollections(),
     weakAdd: () => binding.weakRemove(binding.weakAdd({})),
     weakGet: () => binding.weakGet(binding.weakAdd(binding)),
     weakRemove: () => binding.weakRemove(0),
