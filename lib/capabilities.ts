@@ -51,6 +51,9 @@ function peeks(binding: Binding, works: number): true | string {
     : 'neither process_vm_readv nor /proc/self/mem works (seccomp?): mappings are told apart by flags only';
 }
 
+export const noReaderThread =
+  'the system refuses a thread to read /proc (a limit of processes, or of memory?): lines go on without ledger and malloc';
+
 /** How the allocator's own account is read, by allocator. */
 function allocatorCounters(binding: Binding, works: number): true | string {
   switch (binding.allocator()) {
@@ -88,12 +91,14 @@ function heapSites(): true | string {
  * Asks the addon to try things out: reads smaps once, on the calling thread.
  * @param streams of `streamsCapability`.
  * @param profiler what the native profiler can do here; it tries that out itself.
+ * @param readerThread of a session, which alone has one.
  */
 export function findCapabilities(
   native: Native,
   limit: LimitSource,
   streams: true | string,
   profiler: Capabilities,
+  readerThread?: true | string,
 ): Capabilities {
   const found: Record<string, true | string> = { addon: native.unavailable ?? true };
   const { binding } = native;
@@ -106,6 +111,7 @@ export function findCapabilities(
   }
   found.memoryLimit =
     limit.kind === 'physical' ? 'no cgroup limits this process: physical memory counts as the limit' : true;
+  if (readerThread !== undefined) found.readerThread = readerThread;
   Object.assign(found, profiler);
   found.streams = streams;
   found.verdicts = true;

@@ -9,7 +9,7 @@ import { EventEmitter } from 'node:events';
 import { isMainThread } from 'node:worker_threads';
 import type { Binding } from './binding/binding.js';
 import type { Native } from './binding/load.js';
-import { findCapabilities } from './capabilities.js';
+import { findCapabilities, noReaderThread } from './capabilities.js';
 import { ExtmemError } from './errors.js';
 import type { Alert } from './judge/alerts.js';
 import type { Verdict } from './judge/verdicts.js';
@@ -112,7 +112,9 @@ export class Session extends EventEmitter<SessionEvents> {
   #takeOver(binding: Binding): boolean {
     if (!binding.open(() => this.#deliverNext(), this.#options.intervalMs)) return false;
     try {
-      binding.request(this.#own().sampler.dueParts(0));
+      const { sampler } = this.#own();
+      if (binding.hasThread()) binding.request(sampler.dueParts(0));
+      else this.#goOnWithoutThread(binding);
     } catch (error) {
       binding.close();
       throw error;
@@ -120,11 +122,23 @@ export class Session extends EventEmitter<SessionEvents> {
     return true;
   }
 
+  /** Of a pass only what costs next to nothing is left: the rest would stop the event loop. */
+  #goOnWithoutThread(binding: Binding): void {
+    process.emitWarning(`extmem: ${noReaderThread}`, { type: 'ExtmemWarning', code: 'ERR_EXTMEM_THREAD' });
+    const tick = () => {
+      binding.run(binding.parts.quick);
+      this.#deliverNext();
+    };
+    this.#timer = setInterval(tick, this.#options.intervalMs).unref();
+    tick();
+  }
+
   /** An isolate that joined: its numbers are published, until the owner's isolate ends and this one takes its place. */
   #followOwner(binding: Binding): void {
+    const timer = this.#timer;
     try {
       if (this.#takeOver(binding)) {
-        if (this.#timer !== null) clearInterval(this.#timer);
+        if (timer !== null) clearInterval(timer);
         return;
       }
     } catch {
@@ -153,6 +167,7 @@ export class Session extends EventEmitter<SessionEvents> {
       sampler.limitSource,
       streamsCapability(options.streams),
       profiler.capabilities,
+      binding === null || binding.hasThread() ? true : noReaderThread,
     );
     log.write(startRecord(options, this.#native, capabilities), 'extmem started');
     this.#owned = { sources, sampler, judge, log };

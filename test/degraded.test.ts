@@ -63,6 +63,50 @@ test('the permission model without any reading: still no exception', async (t) =
   t.equal(sample.process.fdCount, null);
 });
 
+const threaded = `
+  const session = require(${JSON.stringify(root)}).start({ interval: 20, destination: (line) => console.log(line) });
+  process.on('warning', ({ message }) => console.log(JSON.stringify({ warning: message })));
+  let samples = 0;
+  session.on('sample', () => {
+    if (++samples === 3) {
+      session.stop();
+      clearInterval(hold);
+    }
+  });
+  const hold = setInterval(() => {}, 1000);`;
+
+test('no thread can be started: a warning and a capability say so, and the lines go on', async (t) => {
+  const torture = join(root, 'test', 'torture-addon', 'build', 'Release', 'torture.node');
+  for (const node of nodes) {
+    const ended = await run(node.path, ['-e', `require(${JSON.stringify(torture)}).denyThreads(1);${threaded}`]);
+    t.equal(ended.code, 0, ended.stderr);
+    const lines = ended.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const [start, ...rest] = lines.flatMap((line) => line.extmem ?? []);
+    t.match(start.capabilities.readerThread, /^the system refuses a thread/);
+    const samples = rest.filter(({ kind }) => kind === 'sample');
+    t.ok(samples.length >= 3);
+    t.ok(samples.every(({ rssBytes }) => rssBytes > 1e7));
+    t.match(lines.find(({ warning }) => warning)?.warning, /^extmem: the system refuses a thread/);
+  }
+});
+
+test('libraries take much of each stack for their thread-local variables: the reader has its own', async (t) => {
+  const preload = join(root, 'test', 'torture-addon', 'build', 'Release', 'thread_local.so');
+  for (const node of nodes) {
+    const ended = await run(node.path, ['-e', threaded], { env: { LD_PRELOAD: preload } });
+    t.equal(ended.code, 0, ended.stderr);
+    const kept = ended.stdout
+      .trim()
+      .split('\n')
+      .flatMap((line) => JSON.parse(line).extmem ?? []);
+    t.equal(kept[0].capabilities.readerThread, true);
+    t.ok(kept.some((line) => line.ledger?.rssBytes > 1e7));
+  }
+});
+
 const canUnshare = spawnSync('unshare', ['--mount', 'true']).status === 0;
 
 test('no /proc: numbers of the kernel are unknown, not zero', {

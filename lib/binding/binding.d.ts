@@ -284,8 +284,10 @@ export interface Binding {
     /** glibc serves malloc. */
     readonly mallocInfoFound: 128;
   };
-  /** Starts the reader thread, which begins a pass by itself every `intervalMs`, or on request only when that is 0. `onPass` is called on this thread after each pass and keeps no process alive. False: another environment of this process owns it, or no thread could be started. */
+  /** Starts the reader thread, which begins a pass by itself every `intervalMs`, or on request only when that is 0. `onPass` is called on this thread after each pass and keeps no process alive. False: another environment of this process owns it. */
   open(onPass: () => void, intervalMs: number): boolean;
+  /** Whether the reader that was opened has a thread. False: the system refused one, and passes are for `run` alone. */
+  hasThread(): boolean;
   /** Text files that each quick part reads, at most 64 KiB of each. */
   watch(paths: readonly string[]): void;
   /** Wakes the reader; `parts` is a sum of `parts.*`. Requests made during a pass are joined into the next one. */

@@ -36,6 +36,8 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(env, opened);
 }
 
+Napi::Value HasThread(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), ReaderHasThread()); }
+
 void Watch(const Napi::CallbackInfo& info) {
   const Napi::Array list = info[0].As<Napi::Array>();
   std::vector<std::string> paths(list.IsArray() ? list.Length() : 0);
@@ -96,7 +98,9 @@ constexpr FunctionRow kFunctions[] = {
     {"open", Napi::Function::New<Open>, "(onPass: () => void, intervalMs: number): boolean",
      "Starts the reader thread, which begins a pass by itself every `intervalMs`, or on request only when that is 0. "
      "`onPass` is called on this thread after each pass and keeps no process alive. False: another environment of this "
-     "process owns it, or no thread could be started."},
+     "process owns it."},
+    {"hasThread", Napi::Function::New<HasThread>, "(): boolean",
+     "Whether the reader that was opened has a thread. False: the system refused one, and passes are for `run` alone."},
     {"watch", Napi::Function::New<Watch>, "(paths: readonly string[]): void",
      "Text files that each quick part reads, at most 64 KiB of each."},
     {"request", Napi::Function::New<Request>, "(parts: number): void",

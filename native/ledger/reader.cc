@@ -39,6 +39,7 @@ struct State {
   uint32_t running = 0;  // parts of the pass that is under way
   bool closing = false;
   const void* owner = nullptr;
+  bool has_thread = false;
 
   // Written before the thread starts.
   PassCallback on_pass = nullptr;
@@ -156,13 +157,18 @@ bool OpenReader(const void* owner, PassCallback on_pass, void* data, uint64_t in
   state->on_pass = on_pass;
   state->on_pass_data = data;
   state->interval_ns = interval_ms * 1'000'000;
-  if (!state->thread.Start(Loop, state, kStackBytes)) {
-    Locked locked(&state->lock);
-    state->owner = nullptr;
-    return false;
-  }
+  const bool started = state->thread.Start(Loop, state, kStackBytes);
   HoldReserve(true);
+  Locked locked(&state->lock);
+  state->has_thread = started;
   return true;
+}
+
+bool ReaderHasThread() {
+  State* state = Get();
+  if (state == nullptr) return false;
+  Locked locked(&state->lock);
+  return state->has_thread;
 }
 
 bool CloseReader(const void* owner) {
@@ -175,9 +181,10 @@ bool CloseReader(const void* owner) {
     state->stop.store(true);
     state->wake.Wake();
   }
-  state->thread.Join();
+  if (state->has_thread) state->thread.Join();  // written before the owner came to know
   HoldReserve(false);
   Locked locked(&state->lock);
+  state->has_thread = false;
   state->owner = nullptr;
   return true;
 }

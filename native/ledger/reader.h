@@ -22,8 +22,10 @@ using PassCallback = void (*)(void* data);
 
 // Starts the thread; `owner` is whoever may close it. `on_pass(data)` is called on the reader's thread after each
 // pass. With an interval, a pass over the planned parts and the quick one begins by itself every so often; 0: on
-// request only. False: it already runs, for another owner or for this one, or no thread could be started.
+// request only. False: it already runs, for another owner or for this one.
 bool OpenReader(const void* owner, PassCallback on_pass, void* data, uint64_t interval_ms);
+// False: the system refused a thread to the owner. Then nothing begins by itself or on request, only RunNow() does.
+bool ReaderHasThread();
 // Stops and joins the thread when `owner` opened it; a pass over smaps ends at its next read. True: it was ours.
 bool CloseReader(const void* owner);
 

@@ -13,7 +13,7 @@ namespace extmem {
 
 class BackgroundThread {
  public:
-  // Runs body(data). False: the system refuses.
+  // Runs body(data) with `stack_bytes` for itself. False: the system refuses. Enters the loader.
   bool Start(void (*body)(void*), void* data, size_t stack_bytes);
   void Join();
 

@@ -413,18 +413,24 @@ void SmallStack(int rounds) {
   }
 }
 
-void DenyWrites(int ways) {
-  const uint8_t second = ways > 1 ? 0 : 1;
+namespace {
+// From now on these calls fail, on all threads.
+void Deny(uint32_t call, uint32_t same, int error) {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwrite64, 1, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_writev, second, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, same, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<uint32_t>(error)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   sock_fprog program = {std::size(filter), filter};
   Require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no new privileges");
   Require(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0, "a filter");
 }
+}  // namespace
+
+void DenyWrites(int ways) { Deny(SYS_pwrite64, ways > 1 ? SYS_process_vm_writev : SYS_pwrite64, EPERM); }
+
+void DenyThreads(int) { Deny(SYS_clone, SYS_clone3, EAGAIN); }
 
 }  // namespace torture

@@ -33,6 +33,8 @@ void EndLoads(int);
 void SmallStack(int rounds);
 // From now on memory cannot be written by /proc/self/mem (1), nor by process_vm_writev (2), as in a strict sandbox.
 void DenyWrites(int ways);
+// From now on no thread can be started.
+void DenyThreads(int);
 
 }  // namespace torture
 

@@ -48,6 +48,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"beginLoads", Call<torture::BeginLoads>},
       {"endLoads", Call<torture::EndLoads>},
       {"smallStack", Call<torture::SmallStack>},
+      {"denyThreads", Call<torture::DenyThreads>},
       {"denyWrites", Call<torture::DenyWrites>},
   };
   for (const auto& function : functions) {
