@@ -38,6 +38,7 @@ function everyCall(binding) {
     collectionCounters: () => binding.collectionCounters(numbers),
     declaredBytes: () => binding.declaredBytes(),
     isolates: () => binding.isolates(),
+    hasThread: () => binding.hasThread(),
     plan: () => binding.plan(1),
     profileCapture: () => binding.profileStack(binding.profileCapture()),
     profileCounters: () => binding.profileCounters(numbers),
