@@ -2,6 +2,7 @@
 import type { Binding } from './binding/binding.js';
 import type { Native } from './binding/load.js';
 import type { LimitSource } from './process/limit.js';
+import { heapSitesCapability } from './profile/heap-sites.js';
 
 /** Name to `true`, or to the sentence that says why not. */
 export type Capabilities = Readonly<Record<string, true | string>>;
@@ -77,16 +78,6 @@ function reclaimable(binding: Binding, works: number): true | string {
   return (works & binding.probes.mallocInfoFound) !== 0 ? true : 'malloc_info is missing from this libc';
 }
 
-/** Sites of the JS heap come from an inspector session within the process. */
-function heapSites(): true | string {
-  if (process.features.inspector === false) return 'this Node has no inspector: js-heap verdicts name no suspects';
-  // Node 24 and later; the types are those of Node 20.
-  const { permission } = process as { permission?: { has(scope: string): boolean } };
-  const denied =
-    permission !== undefined && Number.parseInt(process.versions.node, 10) >= 24 && !permission.has('inspector');
-  return denied ? 'start node with --allow-inspector to let js-heap verdicts name suspects' : true;
-}
-
 /**
  * Asks the addon to try things out: reads smaps once, on the calling thread.
  * @param streams of `streamsCapability`.
@@ -115,7 +106,7 @@ export function findCapabilities(
   Object.assign(found, profiler);
   found.streams = streams;
   found.verdicts = true;
-  found.heapSites = heapSites();
+  found.heapSites = heapSitesCapability();
   found.reports = 'this version writes no reports: signal and reportDir have no effect';
   return found;
 }

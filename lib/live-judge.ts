@@ -15,6 +15,7 @@ export class LiveJudge implements Outlook {
   /** Suspicion comes and goes while evidence gathers, and a profiler that starts anew has forgotten who grew. */
   readonly #looksAfterSuspicion: number;
   #looksLeft = 0;
+  #isRefusalTold = false;
 
   constructor(options: JudgeOptions) {
     this.#judge = new Judge(options);
@@ -23,6 +24,13 @@ export class LiveJudge implements Outlook {
 
   heapSites(): readonly Site[] | null {
     return this.#judge.evaluatesNext && this.#heapSites.running ? this.#heapSites.read() : null;
+  }
+
+  newlyMissing(): Readonly<Record<string, string>> | null {
+    const { refusal } = this.#heapSites;
+    if (refusal === null || this.#isRefusalTold) return null;
+    this.#isRefusalTold = true;
+    return { heapSites: refusal };
   }
 
   etaMs(limit: Omit<Limit, 'etaMs'>): Limit['etaMs'] {

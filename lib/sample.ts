@@ -268,4 +268,6 @@ export interface Sample {
   readonly cost: Cost;
   /** Live bytes by allocation site; only on some samples. */
   readonly sites?: readonly Site[];
+  /** Once for each capability that turned out to be missing after the start: its name, and the reason. */
+  readonly capabilities?: Readonly<Record<string, string>>;
 }

@@ -35,6 +35,8 @@ const samplesPerSites = 10;
 export interface Outlook {
   /** Sites of the JS heap, where it is suspected and they are due: reading them collects all garbage. */
   heapSites(): readonly Site[] | null;
+  /** Capabilities that the start line could not know to be missing, with the reason; each once. */
+  newlyMissing(): Readonly<Record<string, string>> | null;
   /** Time until the limit at the growth found, as of the last evaluation. */
   etaMs(limit: Omit<Limit, 'etaMs'>): Limit['etaMs'];
 }
@@ -144,6 +146,7 @@ export class Sampler {
     const limit = readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes);
     // Last: sites of the JS heap collect all garbage, and the rest of the sample is from before.
     const sites = [...(session?.profiler.takeSites() ?? []), ...(session?.outlook.heapSites() ?? [])];
+    const capabilities = session?.outlook.newlyMissing() ?? null;
     return {
       seq: this.#seq++,
       rssBytes,
@@ -170,6 +173,7 @@ export class Sampler {
         ownBytes: pass === null ? null : orNull(pass.ownBytes + (session?.profiler.ownBytes ?? 0)),
       },
       ...(sites.length === 0 ? {} : { sites }),
+      ...(capabilities === null ? {} : { capabilities }),
     };
   }
 }

@@ -5,11 +5,15 @@
  * V8 collects all garbage before it answers, which is a pause that nobody asked for. So readings rest 200 times their
  * last duration, and one that took too long is the last.
  *
+ * V8 has one such profiler in an isolate, shared by all who ask for it without a word: who starts it second gets the
+ * first one's, and who stops it first stops it for all. So whoever runs one keeps it, and we have none.
+ *
  * V8 knows the function that allocated, not the line in it: a site's line is where its function begins. What lived
  * before the profiler started is not seen, which is no loss: growth comes after.
  */
-import { Session } from 'node:inspector';
+import type { Session } from 'node:inspector';
 import { monotonicMs } from '../binding/clock.js';
+import { messageOf } from '../errors.js';
 import { isOwnFile } from '../package.js';
 import { Pace } from '../process/pace.js';
 import { type Frame, frameAt, frameText, originOf, packageOf, type Site } from '../site.js';
@@ -107,31 +111,67 @@ export function sitesOf(profile: Profile, observedMs: number | null = null): Sit
     .slice(0, mostSites);
 }
 
+const withoutSuspects = 'js-heap verdicts name no suspects';
+
+/** `--heap-prof` starts the profiler with the isolate, and writes what it saw when the process exits. */
+const isHeapProf = (argument: string) => /^--heap[-_]prof$/.test(argument);
+
+/** Whether sites can be read, as far as that is known without trying. The row `heapSites` of the capabilities. */
+export function heapSitesCapability(): true | string {
+  if (process.features.inspector === false) return `this Node has no inspector: ${withoutSuspects}`;
+  // Node 24 and later; the types are those of Node 20.
+  const { permission } = process as { permission?: { has(scope: string): boolean } };
+  const denied =
+    permission !== undefined && Number.parseInt(process.versions.node, 10) >= 24 && !permission.has('inspector');
+  if (denied) return 'start node with --allow-inspector to let js-heap verdicts name suspects';
+  const isTaken = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)].some(isHeapProf);
+  return isTaken ? `--heap-prof has the heap profiler of V8, of which there is one: ${withoutSuspects}` : true;
+}
+
 /** The profiler of this isolate. Never throws: a profiler that does not work has no sites. */
 export class HeapSites {
   #session: Session | null = null;
   #startedMs = 0;
   readonly #pace = new Pace(longestPauseUs);
-  /** An inspector that refused once (permission model, another client) is not asked again. */
-  #refused = false;
+  #refusal: string | null = null;
 
   get running(): boolean {
     return this.#session !== null;
   }
 
+  /** What came out only when it was asked to run; that is not tried again. */
+  get refusal(): string | null {
+    return this.#refusal;
+  }
+
   start(): void {
-    if (this.#session !== null || this.#refused) return;
+    if (this.#session !== null || this.#refusal !== null || heapSitesCapability() !== true) return;
     try {
-      const session = new Session();
-      session.connect();
-      this.#session = session;
+      // Loading it takes longer than a tick may, which a process that is never suspected is spared.
+      const inspector = require('node:inspector') as typeof import('node:inspector');
+      this.#session = new inspector.Session();
+      this.#session.connect();
+      if (this.#isRunByOthers()) {
+        this.#refuse(`another client runs the heap profiler of V8, of which there is one: ${withoutSuspects}`);
+        return;
+      }
       this.#startedMs = performance.now();
-      session.post('HeapProfiler.startSampling', { samplingInterval, stackDepth: deepestStack }, (error) => {
-        if (error !== null) this.#refuse();
+      this.#session.post('HeapProfiler.startSampling', { samplingInterval, stackDepth: deepestStack }, (error) => {
+        if (error !== null) this.#refuse(`the heap profiler of V8 does not start: ${withoutSuspects}`);
       });
-    } catch {
-      this.#refuse();
+    } catch (error) {
+      this.#refuse(`the inspector refuses a session (${messageOf(error)}): ${withoutSuspects}`);
     }
+  }
+
+  /** V8 tells it only by what it answers: an error, at once, while nobody runs one; else the profile of whoever does. */
+  #isRunByOthers(): boolean {
+    let answers = false;
+    // In-process sessions answer before post() returns.
+    this.#session?.post('HeapProfiler.getSamplingProfile', (error) => {
+      answers = error === null;
+    });
+    return answers;
   }
 
   /** Live sites now, or `null` when nothing can be said or it is too early. Takes as long as a full collection. */
@@ -139,12 +179,11 @@ export class HeapSites {
     const askedMs = monotonicMs();
     if (!this.#pace.permits(askedMs)) return null;
     let sites: Site[] | null = null;
-    // In-process sessions answer before post() returns.
     this.#session?.post('HeapProfiler.getSamplingProfile', (error, answer) => {
       if (error === null) {
         const observedMs = Math.round(performance.now() - this.#startedMs);
         sites = sitesOf((answer as unknown as { profile: Profile }).profile, observedMs);
-      }
+      } else this.#refuse(`another client stopped the heap profiler of V8: ${withoutSuspects}`);
     });
     this.#pace.ran(askedMs, (monotonicMs() - askedMs) * 1000);
     return sites;
@@ -157,8 +196,8 @@ export class HeapSites {
     this.#session = null;
   }
 
-  #refuse(): void {
-    this.#refused = true;
+  #refuse(reason: string): void {
+    this.#refusal = reason;
     this.#session?.disconnect();
     this.#session = null;
   }
