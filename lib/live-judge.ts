@@ -8,6 +8,7 @@ import { HeapSites } from './profile/heap-sites.js';
 import type { Limit, Sample } from './sample.js';
 import type { Outlook } from './sampler.js';
 import type { Site } from './site.js';
+import type { Work } from './work.js';
 
 export class LiveJudge implements Outlook {
   readonly #judge: Judge;
@@ -38,17 +39,17 @@ export class LiveJudge implements Outlook {
   }
 
   /** Judges a sample that is about to be written as of `timeMs`. */
-  push(timeMs: number, sample: Sample): Judgement {
+  *take(timeMs: number, sample: Sample): Work<Judgement> {
     const evaluates = this.#judge.evaluatesNext;
-    const judgement = this.#judge.push(timeMs, sample);
+    const judgement = yield* this.#judge.take(timeMs, sample);
     this.#looksLeft--;
     // In between nothing new is known of the heap, and asking costs as much as the rest of a tick.
-    if (evaluates) this.#profileHeap();
+    if (evaluates) yield* this.#profileHeap();
     return judgement;
   }
 
-  #profileHeap(): void {
-    if (this.#judge.suspectsJsHeap) {
+  *#profileHeap(): Work<void> {
+    if (yield* this.#judge.suspectsJsHeap()) {
       this.#looksLeft = this.#looksAfterSuspicion;
       this.#heapSites.start();
     } else if (this.#looksLeft <= 0) this.#heapSites.stop();

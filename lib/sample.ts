@@ -233,8 +233,10 @@ export interface Load {
 
 /** What the sampler itself costs. */
 export interface Cost {
-  /** Wall time that the previous tick took on the main thread. */
+  /** Wall time that the previous tick took on the main thread, all its pieces. */
   readonly mainThreadUs: number | null;
+  /** The longest piece of it: what a request may have had to wait for. */
+  readonly longestUs: number | null;
   /** CPU of the reader thread since the previous sample. */
   readonly offThreadUs: number | null;
   /** Wall time of the last ledger pass. */

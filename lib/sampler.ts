@@ -2,8 +2,8 @@
  * The only place where the sources meet: decides which parts of a pass are due, and composes what the reader thread
  * found with V8's counters into a Sample.
  *
- * Main thread per tick: one composition, whatever the RSS (bench/tick.mjs). The passes themselves run on the addon's
- * thread, or on the caller's when it asks for a sample synchronously.
+ * Main thread per tick: one composition, whatever the RSS (bench/tick.mjs), in pieces of some 50 µs. The passes themselves
+ * run on the addon's thread, or on the caller's when it asks for a sample synchronously.
  */
 import type { Binding, PassNumbers } from './binding/binding.js';
 import { monotonicMs } from './binding/clock.js';
@@ -23,6 +23,7 @@ import type { NativeProfiler } from './profile/profiler.js';
 import type { Limit, Sample } from './sample.js';
 import type { Site } from './site.js';
 import type { StreamTracker } from './streams/tracker.js';
+import { finish, type Work } from './work.js';
 
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
  * busy machine preempted one call says nothing of the next. A pass walks them once, so the loop is frozen once at
@@ -39,6 +40,13 @@ export interface Outlook {
   newlyMissing(): Readonly<Record<string, string>> | null;
   /** Time until the limit at the growth found, as of the last evaluation. */
   etaMs(limit: Omit<Limit, 'etaMs'>): Limit['etaMs'];
+}
+
+/** What a tick took of the main thread. */
+export interface TickCost {
+  readonly spentUs: number;
+  /** The longest piece at a time. */
+  readonly longestUs: number;
 }
 
 /** What counts while a session runs. Its owner stops them. */
@@ -106,7 +114,7 @@ export class Sampler {
       this.#binding.run(quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator : 0));
     }
     this.#session?.streams?.refresh();
-    return this.compose(null);
+    return finish(this.compose(null));
   }
 
   #allocatorStopped(): string | null {
@@ -123,29 +131,35 @@ export class Sampler {
     return Math.max(0, Math.round(since));
   }
 
-  /** A Sample from the latest pass and from V8's counters now. @param mainThreadUs cost of the previous tick. */
-  compose(mainThreadUs: number | null): Sample {
+  /** A Sample from the latest pass and from V8's counters now. */
+  *compose(previous: TickCost | null): Work<Sample> {
     const session = this.#session;
     const nowMs = monotonicMs();
+    // In one go: the counters of V8, of the allocator and of the kernel are held against each other.
     const outside = readOutside();
     const pass = this.#reader?.read() ?? null;
-    const isolates = this.#binding === null ? [] : readIsolates(this.#binding, nowMs);
     const v8 = readHeap(session?.gc ?? null);
     const ledger = pass === null ? null : composeLedger(pass, nowMs);
     const external = readExternal(this.#binding, outside, ledger?.leafBytes.wasm ?? null);
+    yield;
+    const isolates = this.#binding === null ? [] : readIsolates(this.#binding, nowMs);
     if (pass !== null) this.#tellPaces(pass);
     const malloc =
       pass === null
         ? null
         : (this.#malloc?.compose(pass, nowMs, external, v8, isolates, this.#allocatorStopped()) ?? null);
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
+    yield;
     const { timers, byType } = this.#resources.count(nowMs);
-    if (this.#seq % samplesPerSites === samplesPerSites - 1) session?.profiler.refreshSites();
-    const native = session?.profiler.numbers() ?? null;
     const rssBytes = orNull(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
     const limit = readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes);
-    // Last: sites of the JS heap collect all garbage, and the rest of the sample is from before.
-    const sites = [...(session?.profiler.takeSites() ?? []), ...(session?.outlook.heapSites() ?? [])];
+    yield;
+    const native = session?.profiler.numbers() ?? null;
+    const nativeSites = session === null ? null : yield* session.profiler.takeSites();
+    if (this.#seq % samplesPerSites === samplesPerSites - 1 && session !== null) yield* session.profiler.refreshSites();
+    yield;
+    // Last: sites of the JS heap may collect all garbage, and the rest of the sample is from before.
+    const sites = [...(nativeSites ?? []), ...(session?.outlook.heapSites() ?? [])];
     const capabilities = session?.outlook.newlyMissing() ?? null;
     return {
       seq: this.#seq++,
@@ -166,7 +180,8 @@ export class Sampler {
       native,
       load: session?.load.take() ?? null,
       cost: {
-        mainThreadUs,
+        mainThreadUs: previous?.spentUs ?? null,
+        longestUs: previous?.longestUs ?? null,
         offThreadUs: pass === null ? null : this.#threadCpuSinceLastUs(pass),
         ledgerUs: pass === null ? null : orNull(Math.round(pass.ledgerWallUs)),
         ledgerSkipped: this.#ledgerPace.skipped,

@@ -24,9 +24,11 @@ import { WorkerCounter } from './process/workers.js';
 import { type NativeProfile, NativeProfiler } from './profile/profiler.js';
 import { testThread } from './profile/selftest.js';
 import type { Sample } from './sample.js';
-import { Sampler, type SessionSources } from './sampler.js';
+import { Sampler, type SessionSources, type TickCost } from './sampler.js';
+import { Slices } from './slices.js';
 import type { StreamsReport } from './streams/report.js';
 import { StreamTracker, streamsCapability } from './streams/tracker.js';
+import { finish, type Work } from './work.js';
 
 /** What a subscriber of a channel throws, Node hands to the host itself, later. */
 const channels = {
@@ -67,7 +69,9 @@ export class Session extends EventEmitter<SessionEvents> {
   /** The reader thread sets the pace of the owner; other isolates, and an owner without the addon, need a timer. */
   #timer: NodeJS.Timeout | null = null;
   readonly #onExit = () => this.stop();
-  #lastTickUs: number | null = null;
+  /** A tick is taken a little at a time, so that no request has to wait for the whole of it. */
+  readonly #slices = new Slices<Announcement[]>();
+  #lastTick: TickCost | null = null;
   #samples = 0;
   #stopped = false;
 
@@ -174,33 +178,47 @@ export class Session extends EventEmitter<SessionEvents> {
     return this.#owned;
   }
 
-  /** On each pass of the reader, which is also what paces the lines: one wake-up of the event loop for each. */
+  /** On each pass of the reader, which is also what paces the lines. */
   #deliverNext(): void {
     if (this.#owned === null || this.#stopped) return;
-    const startedMs = performance.now();
-    const { sampler } = this.#owned;
-    const sample = sampler.compose(this.#lastTickUs);
-    // Before anybody is told: a listener of the host may throw, and then this is where the tick ends.
-    this.#native.binding?.plan(sampler.dueParts(this.#options.intervalMs));
-    this.#deliver(this.#owned, sample, startedMs);
+    this.#slices.start(this.#tick(this.#owned), (announcements) => this.#delivered(announcements));
   }
 
-  /** Judges a sample, writes its line and those that follow from it. */
-  #deliver({ log, judge }: Owned, sample: Sample, startedMs: number): void {
+  *#tick(owned: Owned): Work<Announcement[]> {
+    const sample = yield* owned.sampler.compose(this.#lastTick);
+    // Before anybody is told: a listener of the host may throw, and then this is where the tick ends.
+    this.#native.binding?.plan(owned.sampler.dueParts(this.#options.intervalMs));
+    yield;
+    return yield* this.#deliver(owned, sample);
+  }
+
+  /** Judges a sample, writes its line and those that follow from it. Returns what has to be announced. */
+  *#deliver({ log, judge }: Owned, sample: Sample): Work<Announcement[]> {
     this.#samples++;
     const timeMs = Date.now();
-    const judgement = judge.push(timeMs, sample);
-    log.write({ kind: 'sample', ...sample }, describeSample(sample), 'info', timeMs);
-    for (const verdict of judgement.verdicts) {
-      log.write({ kind: 'verdict', ...verdict }, verdict.sentence, verdict.state === 'found' ? 'warn' : 'info', timeMs);
+    const { verdicts, alerts } = yield* judge.take(timeMs, sample);
+    yield;
+    yield* log.writing({ kind: 'sample', ...sample }, describeSample(sample), 'info', timeMs);
+    for (const verdict of verdicts) {
+      yield;
+      const level = verdict.state === 'found' ? 'warn' : 'info';
+      yield* log.writing({ kind: 'verdict', ...verdict }, verdict.sentence, level, timeMs);
     }
-    for (const alert of judgement.alerts) log.write({ kind: 'alert', ...alert }, alert.sentence, 'warn', timeMs);
-    this.#lastTickUs = Math.round((performance.now() - startedMs) * 1000);
-    this.#announce([
+    for (const alert of alerts) {
+      yield;
+      yield* log.writing({ kind: 'alert', ...alert }, alert.sentence, 'warn', timeMs);
+    }
+    return [
       ['sample', sample],
-      ...judgement.verdicts.map((verdict): Announcement => ['verdict', verdict]),
-      ...judgement.alerts.map((alert): Announcement => ['alert', alert]),
-    ]);
+      ...verdicts.map((verdict): Announcement => ['verdict', verdict]),
+      ...alerts.map((alert): Announcement => ['alert', alert]),
+    ];
+  }
+
+  #delivered(announcements: readonly Announcement[]): void {
+    const { spentUs, longestUs } = this.#slices;
+    this.#lastTick = { spentUs, longestUs };
+    this.#announce(announcements);
   }
 
   /**
@@ -239,9 +257,11 @@ export class Session extends EventEmitter<SessionEvents> {
         'Expected a running session of this thread, received one that is stopped, disabled or joined to another thread; call snapshot() instead.',
       );
     }
-    const startedMs = performance.now();
-    const sample = this.#owned.sampler.takeNow();
-    this.#deliver(this.#owned, sample, startedMs);
+    const owned = this.#owned;
+    // The sample of a tick that is under way is the older one.
+    this.#slices.finish();
+    const sample = owned.sampler.takeNow();
+    this.#announce(finish(this.#deliver(owned, sample)));
     return sample;
   }
 
@@ -289,6 +309,15 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#stopped = true;
     // First: the host's listeners and its destination are called below, and may throw.
     this.#onStop();
+    try {
+      // What is under way of a tick was due: it is judged, written and told.
+      this.#slices.stop();
+    } finally {
+      this.#close();
+    }
+  }
+
+  #close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#streams?.stop();
     process.removeListener('exit', this.#onExit);

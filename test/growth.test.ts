@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { isGrowing, mayGrow, median, type Trend, theilSenSlope, trendOf } from '../lib/judge/growth.js';
+import { finish } from '../lib/work.js';
 import { wobble } from './services.js';
 
 const thresholds = { alpha: 0.003, floor: 4, ratio: 0.02, clean: 0, end: 0.3, tail: 0.7 };
@@ -8,7 +9,7 @@ const times = (n: number) => Float64Array.from({ length: n }, (_, i) => 1000 * i
 const series = (n: number, value: (i: number) => number) => Float64Array.from({ length: n }, (_, i) => value(i));
 
 function trend(n: number, value: (i: number) => number): Trend {
-  const found = trendOf(times(n), series(n, value));
+  const found = finish(trendOf(times(n), series(n, value)));
   if (found === null) throw new Error('too few points');
   return found;
 }
@@ -57,7 +58,7 @@ test('a series that wanders is not taken for a trend as often as independent noi
       level = 0.95 * level + wobble(1000 * run + i);
       return level;
     });
-    if ((trendOf(times(120), wander)?.p ?? 1) < 0.003) alarms++;
+    if ((finish(trendOf(times(120), wander))?.p ?? 1) < 0.003) alarms++;
   }
   // Without the correction 23 of the 60 pass.
   t.ok(alarms <= 8, `${alarms}`);
@@ -65,17 +66,21 @@ test('a series that wanders is not taken for a trend as often as independent noi
 
 test('too few points are no trend', async (t) => {
   t.equal(
-    trendOf(
-      times(23),
-      series(23, (i) => i),
+    finish(
+      trendOf(
+        times(23),
+        series(23, (i) => i),
+      ),
     ),
     null,
   );
   t.equal(
-    trendOf(
-      times(3),
-      series(3, (i) => i),
-      2,
+    finish(
+      trendOf(
+        times(3),
+        series(3, (i) => i),
+        2,
+      ),
     ),
     null,
   );
@@ -92,7 +97,7 @@ const anySeries = fc.array(fc.double({ min: -1e12, max: 1e12, noNaN: true }), { 
 test('every number of a trend is finite, and its interval holds its slope', async (t) => {
   fc.assert(
     fc.property(anySeries, (values) => {
-      const found = trendOf(times(values.length), Float64Array.from(values));
+      const found = finish(trendOf(times(values.length), Float64Array.from(values)));
       if (found === null) return false;
       const finite = Object.values(found).every((value) => Number.isFinite(value as number));
       return finite && found.low <= found.slope && found.slope <= found.high && found.p >= 0 && found.p <= 1;
@@ -110,10 +115,12 @@ test('units of values and times change nothing in the answer', async (t) => {
         value += change;
         return value;
       });
-      const plain = trendOf(times(values.length), values);
-      const moved = trendOf(
-        times(values.length).map((time) => 4 * time + shiftMs),
-        values.map((each) => 8 * each),
+      const plain = finish(trendOf(times(values.length), values));
+      const moved = finish(
+        trendOf(
+          times(values.length).map((time) => 4 * time + shiftMs),
+          values.map((each) => 8 * each),
+        ),
       );
       if (plain === null || moved === null) return false;
       return Math.abs(moved.slope - 2 * plain.slope) < 1e-9 * (1 + Math.abs(plain.slope)) && moved.p === plain.p;
@@ -126,8 +133,8 @@ test('the cheap look never refuses what the full test would accept', async (t) =
   fc.assert(
     fc.property(anySeries, (values) => {
       const array = Float64Array.from(values);
-      const found = trendOf(times(array.length), array);
-      return found === null || !isGrowing(found, thresholds) || mayGrow(array, thresholds.alpha);
+      const found = finish(trendOf(times(array.length), array));
+      return found === null || !isGrowing(found, thresholds) || finish(mayGrow(array, thresholds.alpha));
     }),
   );
   t.pass('holds');
@@ -136,11 +143,30 @@ test('the cheap look never refuses what the full test would accept', async (t) =
 test('the inputs are left as they were', async (t) => {
   const values = series(50, (i) => (i * 7919) % 50);
   const copy = Float64Array.from(values);
-  trendOf(times(50), values);
-  mayGrow(values, 0.01);
+  finish(trendOf(times(50), values));
+  finish(mayGrow(values, 0.01));
   median(values);
-  theilSenSlope(times(50), values);
+  finish(theilSenSlope(times(50), values));
   t.strictSame(values, copy);
+});
+
+test('trends that are worked out a step of each at a time are those that are worked out alone', async (t) => {
+  const all = [7, 5, 3].map((factor) => series(120, (i) => 100 + 0.1 * i + wobble(factor * i)));
+  const works = all.map((values) => trendOf(times(120), values));
+  const found: unknown[] = works.map(() => undefined);
+  let steps = 0;
+  while (found.includes(undefined)) {
+    works.forEach((work, i) => {
+      const step = work.next();
+      if (step.done) found[i] ??= step.value;
+      else steps++;
+    });
+  }
+  t.ok(steps > 3 * 10, 'they were put down in between');
+  t.strictSame(
+    found,
+    all.map((values) => finish(trendOf(times(120), values))),
+  );
 });
 
 test('medians', async (t) => {

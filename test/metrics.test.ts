@@ -39,7 +39,7 @@ test('every number of a sample has a row, and every row is in a sample', async (
     'no row is missing',
   );
   // Cost of the previous tick and time to the limit are null in a sample that was asked for.
-  const later = ['cost.mainThreadUs', 'limit.etaMs[]'];
+  const later = ['cost.mainThreadUs', 'cost.longestUs', 'limit.etaMs[]'];
   t.same(
     [...listed].filter((path) => !found.has(path) && !later.includes(path)),
     [],

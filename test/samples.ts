@@ -76,6 +76,6 @@ export function sampleWith(leaves: Partial<LeafBytes>): Sample {
     limit: { bytes: null, source: 'physical', usedBytes: null, usedRatio: null, etaMs: null },
     native: null,
     load: null,
-    cost: { mainThreadUs: null, offThreadUs: null, ledgerUs: null, ledgerSkipped: 0, ownBytes: null },
+    cost: { mainThreadUs: null, longestUs: null, offThreadUs: null, ledgerUs: null, ledgerSkipped: 0, ownBytes: null },
   };
 }

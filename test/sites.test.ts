@@ -12,6 +12,7 @@ import {
   type StackFrame,
   siteOf,
 } from '../lib/profile/sites.js';
+import { finish } from '../lib/work.js';
 
 const frame = (fields: Partial<StackFrame>): StackFrame => ({
   kind: 'native',
@@ -70,19 +71,21 @@ t.test('the site is the first frame that is not node, the module the one that al
 
 t.test('stacks of one site are joined', async (t) => {
   const jitted = [frame({ kind: 'builtin', name: 'Call' }), ...[sharp, thumbnail]];
-  const sites = groupSites([stack(1, 500, 100, [sharp, thumbnail], 50), stack(2, 900, 0, jitted, 50)], view);
+  const sites = finish(groupSites([stack(1, 500, 100, [sharp, thumbnail], 50), stack(2, 900, 0, jitted, 50)], view));
   t.equal(sites.length, 1);
   t.match(sites[0], { liveBytes: 1300, allocatedBytes: 1400, freedBytes: 100, count: 130, oldestMs: 9000, samples: 6 });
   t.equal(sites[0]?.growthBytes, null, 'unknown at the first look');
   const previous = new Map([['thumbnail (src/img.js:42:11)\nsharp.node', 1000]]);
-  t.equal(groupSites([stack(1, 1300, 0, [sharp, thumbnail])], { ...view, previous })[0]?.growthBytes, 300);
+  t.equal(finish(groupSites([stack(1, 1300, 0, [sharp, thumbnail])], { ...view, previous }))[0]?.growthBytes, 300);
 });
 
 t.test('rows of the binding', async (t) => {
-  const [row] = readTotals({
-    stackFields: ['liveSamples', 'oldestSecond', 'variance', 'stack', 'freedBytes', 'allocatedBytes'],
-    profileTotals: () => Float64Array.of(2, Number.NaN, 9, 7, 50, 100),
-  });
+  const [row] = finish(
+    readTotals({
+      stackFields: ['liveSamples', 'oldestSecond', 'variance', 'stack', 'freedBytes', 'allocatedBytes'],
+      profileTotals: () => Float64Array.of(2, Number.NaN, 9, 7, 50, 100),
+    }),
+  );
   t.match(row, { stack: 7, allocatedBytes: 100, freedBytes: 50, variance: 9, liveSamples: 2, oldestSecond: null });
 });
 

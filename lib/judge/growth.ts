@@ -10,8 +10,10 @@
  *   - it is not flattening out: warm-ups, filling pools and caches that reached their size bend or stop.
  *
  * Ranks and medians, because memory comes in steps and bursts that ruin means and least squares.
- * Cost at 120 points: about 0.2 ms. Longer windows are thinned to 120 points first.
+ * Cost at 120 points: about 0.2 ms, and ten times that in code that V8 has not compiled, or has forgotten; so all that
+ * looks at each pair of points can be put down in between. Longer windows are thinned to 120 points first.
  */
+import { finish, type Work } from '../work.js';
 
 /** More points cost quadratically and decide nothing: windows are thinned to this many by block medians. */
 const maxPoints = 120;
@@ -64,16 +66,41 @@ export interface Trend {
   readonly tail: number;
 }
 
-const slopes = new Float64Array((maxPoints * (maxPoints - 1)) / 2);
-const sorted = new Float64Array(maxPoints);
-const ranks = new Float64Array(maxPoints);
+/** Pairs looked at between two places to put the work down: 0.1 ms in the interpreter. */
+const pairsAtOnce = 1024;
+
+/** Lags of an autocorrelation, likewise. */
+const lagsAtOnce = 8;
+
+/** Where slopes and ranks are worked out. More than one, since a trend that was put down still needs its own. */
+interface Scratch {
+  readonly slopes: Float64Array;
+  readonly sorted: Float64Array;
+  readonly ranks: Float64Array;
+  /** Kendall's S of all pairs written. */
+  kendallS: number;
+}
+
+const unused: Scratch[] = [];
+
+function takeScratch(): Scratch {
+  const scratch = unused.pop() ?? {
+    slopes: new Float64Array((maxPoints * (maxPoints - 1)) / 2),
+    sorted: new Float64Array(maxPoints),
+    ranks: new Float64Array(maxPoints),
+    kendallS: 0,
+  };
+  scratch.kendallS = 0;
+  return scratch;
+}
+
 const block = new Float64Array(1024);
 
 /**
  * The element that would stand at index `k` if `a[from..to)` were sorted; that range is reordered so that smaller ones
  * stand before it. Hoare's selection, pivot by median of three: no randomness.
  */
-function select(a: Float64Array, from: number, to: number, k: number): number {
+function* selection(a: Float64Array, from: number, to: number, k: number): Work<number> {
   let left = from;
   let right = to - 1;
   while (left < right) {
@@ -84,7 +111,7 @@ function select(a: Float64Array, from: number, to: number, k: number): number {
     const pivot = x < y ? (y < z ? y : x < z ? z : x) : x < z ? x : y < z ? z : y;
     let i = left;
     let j = right;
-    while (i <= j) {
+    for (let passed = left; i <= j; ) {
       while ((a[i] as number) < pivot) i++;
       while ((a[j] as number) > pivot) j--;
       if (i <= j) {
@@ -92,6 +119,9 @@ function select(a: Float64Array, from: number, to: number, k: number): number {
         a[i++] = a[j] as number;
         a[j--] = swap;
       }
+      if (i - passed < pairsAtOnce) continue;
+      passed = i;
+      yield;
     }
     if (k <= j) right = j;
     else if (k >= i) left = i;
@@ -99,6 +129,8 @@ function select(a: Float64Array, from: number, to: number, k: number): number {
   }
   return a[k] as number;
 }
+
+const select = (a: Float64Array, from: number, to: number, k: number) => finish(selection(a, from, to, k));
 
 /** Median of `values[from..to)`; `NaN` when empty. */
 export function median(values: Float64Array, from = 0, to = values.length): number {
@@ -113,18 +145,18 @@ export function median(values: Float64Array, from = 0, to = values.length): numb
   return (lower + upper) / 2;
 }
 
-/** Kendall's S of the pairs written last. */
-let kendallS = 0;
-
 /** Writes the slopes between all i < j, i in `[from, middle)`, j in `[start, to)`, from `at` on. Returns the end. */
-function writeSlopes(
+function* writeSlopes(
+  scratch: Scratch,
   times: Float64Array,
   values: Float64Array,
   range: { readonly from: number; readonly middle: number; readonly start: number; readonly to: number },
   at: number,
-): number {
+): Work<number> {
+  const { slopes } = scratch;
   const { from, middle, start, to } = range;
   let count = at;
+  let putDown = at;
   let s = 0;
   for (let i = from; i < middle; i++) {
     const value = values[i] as number;
@@ -134,15 +166,18 @@ function writeSlopes(
       s += rise > 0 ? 1 : rise < 0 ? -1 : 0;
       slopes[count++] = rise / ((times[j] as number) - time);
     }
+    if (count - putDown < pairsAtOnce) continue;
+    putDown = count;
+    yield;
   }
-  kendallS = s;
+  scratch.kendallS += s;
   return count;
 }
 
 /** Theil-Sen slope of `[from, to)`. */
-function slopeOf(times: Float64Array, values: Float64Array, from: number, to: number): number {
-  const count = writeSlopes(times, values, { from, middle: to, start: from, to }, 0);
-  return count === 0 ? 0 : select(slopes, 0, count, count >> 1);
+function* slopeOf(scratch: Scratch, times: Float64Array, values: Float64Array, from: number, to: number): Work<number> {
+  const count = yield* writeSlopes(scratch, times, values, { from, middle: to, start: from, to }, 0);
+  return count === 0 ? 0 : yield* selection(scratch.slopes, 0, count, count >> 1);
 }
 
 /** Upper tail of the normal distribution (Abramowitz and Stegun 7.1.26, error below 1.5e-7). */
@@ -168,7 +203,13 @@ function tieTerm(values: Float64Array): number {
 }
 
 /** Hamed and Rao: how much positive autocorrelation of the detrended ranks widens the variance of S. */
-function autocorrelationFactor(times: Float64Array, values: Float64Array, n: number, slope: number): number {
+function* autocorrelationFactor(
+  { ranks, sorted }: Scratch,
+  times: Float64Array,
+  values: Float64Array,
+  slope: number,
+): Work<number> {
+  const n = values.length;
   for (let i = 0; i < n; i++) {
     ranks[i] = (values[i] as number) - slope * ((times[i] as number) - (times[0] as number));
   }
@@ -201,6 +242,7 @@ function autocorrelationFactor(times: Float64Array, values: Float64Array, n: num
     const rho = product / variance;
     if (rho > significant) sum += (n - lag) * (n - lag - 1) * (n - lag - 2) * rho;
     else if (lag >= 3) break;
+    if (lag % lagsAtOnce === 0) yield;
   }
   return 1 + (2 / (n * (n - 1) * (n - 2))) * sum;
 }
@@ -240,35 +282,44 @@ function thin(times: Float64Array, values: Float64Array, most = maxPoints): [Flo
  * The trend of a series. `timesMs` ascends strictly and both arrays hold finite numbers of equal count (window.ts sees
  * to it). `null` with fewer points than a judgement needs.
  */
-export function trendOf(timesMs: Float64Array, series: Float64Array, atLeast = minPoints): Trend | null {
+export function* trendOf(timesMs: Float64Array, series: Float64Array, atLeast = minPoints): Work<Trend | null> {
   if (series.length < Math.max(4, atLeast)) return null;
   const [times, values] = thin(timesMs, series);
+  const scratch = takeScratch();
+  const { slopes, ranks } = scratch;
   const n = values.length;
   const first = times[0] as number;
   const spanMs = (times[n - 1] as number) - first;
   // Pairs within each half first, so that their slopes are selected before they are mixed with the others.
   const half = n >> 1;
-  const firstEnd = writeSlopes(times, values, { from: 0, middle: half + 1, start: 0, to: half + 1 }, 0);
-  let s = kendallS;
-  const secondEnd = writeSlopes(times, values, { from: half, middle: n, start: half, to: n }, firstEnd);
-  s += kendallS;
-  const count = writeSlopes(times, values, { from: 0, middle: half, start: half + 1, to: n }, secondEnd);
-  s += kendallS;
-  const firstHalf = select(slopes, 0, firstEnd, firstEnd >> 1);
-  const secondHalf = select(slopes, firstEnd, secondEnd, (firstEnd + secondEnd) >> 1);
+  const firstEnd = yield* writeSlopes(scratch, times, values, { from: 0, middle: half + 1, start: 0, to: half + 1 }, 0);
+  const secondEnd = yield* writeSlopes(scratch, times, values, { from: half, middle: n, start: half, to: n }, firstEnd);
+  const count = yield* writeSlopes(
+    scratch,
+    times,
+    values,
+    { from: 0, middle: half, start: half + 1, to: n },
+    secondEnd,
+  );
+  const s = scratch.kendallS;
+  const firstHalf = yield* selection(slopes, 0, firstEnd, firstEnd >> 1);
+  const secondHalf = yield* selection(slopes, firstEnd, secondEnd, (firstEnd + secondEnd) >> 1);
   const middle = count >> 1;
-  const slope = select(slopes, 0, count, middle);
+  const slope = yield* selection(slopes, 0, count, middle);
   let variance = (n * (n - 1) * (2 * n + 5) - tieTerm(values)) / 18;
-  variance *= autocorrelationFactor(times, values, n, slope);
+  variance *= yield* autocorrelationFactor(scratch, times, values, slope);
   const z = variance > 0 ? (s - Math.sign(s)) / Math.sqrt(variance) : 0;
   const reach = 1.645 * Math.sqrt(Math.max(0, variance));
   // What is smaller than the median stands before it now, and what is larger after it.
-  const low = select(slopes, 0, middle + 1, Math.max(0, Math.floor((count - reach) / 2)));
-  const high = select(slopes, middle, count, Math.min(count - 1, Math.ceil((count + reach) / 2)));
+  const low = yield* selection(slopes, 0, middle + 1, Math.max(0, Math.floor((count - reach) / 2)));
+  const high = yield* selection(slopes, middle, count, Math.min(count - 1, Math.ceil((count + reach) / 2)));
   for (let i = 0; i < n; i++) ranks[i] = (values[i] as number) - slope * ((times[i] as number) - first);
   const intercept = median(ranks, 0, n);
   for (let i = 0; i < n; i++) ranks[i] = Math.abs((ranks[i] as number) - intercept);
   const noise = select(ranks, 0, n, Math.floor(0.95 * (n - 1)));
+  yield;
+  const lastThird = yield* slopeOf(scratch, times, values, Math.floor((2 * n) / 3), n);
+  unused.push(scratch);
   return {
     points: series.length,
     startMs: first,
@@ -283,27 +334,35 @@ export function trendOf(timesMs: Float64Array, series: Float64Array, atLeast = m
     end: intercept + slope * spanMs,
     firstHalf,
     secondHalf,
-    lastThird: slopeOf(times, values, Math.floor((2 * n) / 3), n),
+    lastThird,
     tail: tailOf(values, slope * (spanMs / (n - 1)), noise),
   };
 }
 
 /** The slope alone, of few points: for parts of a growth that is known, at a twentieth of the cost of a trend. */
-export function theilSenSlope(timesMs: Float64Array, series: Float64Array): number {
+export function* theilSenSlope(timesMs: Float64Array, series: Float64Array): Work<number> {
   const [times, values] = thin(timesMs, series, slopePoints);
-  return slopeOf(times, values, 0, values.length);
+  const scratch = takeScratch();
+  const slope = yield* slopeOf(scratch, times, values, 0, values.length);
+  unused.push(scratch);
+  return slope;
 }
 
 /** Cheap look first: `false` when even the uncorrected test, which sees trends too readily, sees none at `alpha`. */
-export function mayGrow(series: Float64Array, alpha: number): boolean {
+export function* mayGrow(series: Float64Array, alpha: number): Work<boolean> {
   const n = series.length;
   let s = 0;
+  let pairs = 0;
   for (let i = 0; i < n; i++) {
     const value = series[i] as number;
     for (let j = i + 1; j < n; j++) {
       const next = series[j] as number;
       s += next > value ? 1 : next < value ? -1 : 0;
     }
+    pairs += n - i;
+    if (pairs < pairsAtOnce) continue;
+    pairs = 0;
+    yield;
   }
   return s > 0 && upperTail((s - 1) / Math.sqrt((n * (n - 1) * (2 * n + 5) - tieTerm(series)) / 18)) < alpha;
 }

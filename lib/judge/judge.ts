@@ -3,6 +3,7 @@
  * `extmem check` agrees with what was said live. No clock, no I/O; time comes with the samples.
  */
 import { hourMs } from '../text.js';
+import { finish, type Work } from '../work.js';
 import { type Alert, Alerts, longGrowthMs } from './alerts.js';
 import { timeToLimit } from './eta.js';
 import { median, type Trend } from './growth.js';
@@ -82,16 +83,16 @@ export class Judge {
     const confirmationsWithoutLoad = confirmations + extraWithoutLoad;
     this.#long = new Lookback({ rows: longRows, skip: skipLongRows, confirmations, confirmationsWithoutLoad });
     this.#filling = new Window(1024);
-    this.#decisions = this.#decide();
+    this.#decisions = finish(this.#decide());
   }
 
-  /** The JS heap is suspected of growth, so that its sites are worth sampling. Not before the first evaluation. */
-  get suspectsJsHeap(): boolean {
+  /** Whether the JS heap is suspected of growth, so that its sites are worth sampling. Not before the first evaluation. */
+  *suspectsJsHeap(): Work<boolean> {
     if (!this.#short.evaluated) return false;
     const { rss, usedHeap, oldHeap, oldHeapAfterGc, contexts } = this.#short.tracks;
     if ([usedHeap, oldHeap, oldHeapAfterGc, contexts].some((track) => track.suspected)) return true;
     if (this.#states['js-heap'] === 'found' || this.#states.contexts === 'found') return true;
-    return rss.suspected && (this.#short.shares()['js-heap'] ?? 0) >= suspiciousShare;
+    return rss.suspected && ((yield* this.#short.shares())['js-heap'] ?? 0) >= suspiciousShare;
   }
 
   /** Samples, from the first one on, until growth can be found at the earliest. */
@@ -104,12 +105,17 @@ export class Judge {
     return this.#short.evaluatesNext;
   }
 
+  /** Takes the next sample, at once. */
+  push(writtenMs: number, sample: unknown): Judgement {
+    return finish(this.take(writtenMs, sample));
+  }
+
   /**
-   * Takes the next sample.
+   * Takes the next sample. Until that is done nothing else may be asked.
    * @param writtenMs the `time` of its line.
    * @param sample what stands under `extmem` there; of any shape.
    */
-  push(writtenMs: number, sample: unknown): Judgement {
+  *take(writtenMs: number, sample: unknown): Work<Judgement> {
     if (!Number.isFinite(writtenMs) || typeof sample !== 'object' || sample === null) return nothing;
     const seq = numberAt(sample, 'seq');
     if (seq <= this.#seq) {
@@ -124,15 +130,16 @@ export class Judge {
     this.#suspects.push(timeMs, sample);
     const row = readRow(timeMs, sample, this.#sources);
     row.load /= this.#intervals.at(-1) ?? Number.NaN;
-    const longDue = this.#fill(timeMs, row);
-    const shortDue = this.#short.push(timeMs, row, this.#peaks.before(this.#short.window.startMs));
-    const verdicts = shortDue || longDue ? this.#evaluate(longDue) : [];
+    yield;
+    const longDue = yield* this.#fill(timeMs, row);
+    const shortDue = yield* this.#short.push(timeMs, row, this.#peaks.before(this.#short.window.startMs));
+    const verdicts = shortDue || longDue ? yield* this.#evaluate(longDue) : [];
     return { verdicts, alerts: this.#alerts.check(timeMs, sample, this.#growsForLong()) };
   }
 
   /** All verdicts as they stand. */
   verdicts(): Verdict[] {
-    return rules.map((rule) => this.#compose(rule));
+    return rules.map((rule) => finish(this.#compose(rule)));
   }
 
   /** Time until a limit, of the newest sample if not given, at the growth found; `null` without found growth. */
@@ -143,7 +150,6 @@ export class Judge {
 
   /** Advances the clock; `null` when the line tells no new moment. */
   #advance(writtenMs: number): number | null {
-    const usual = this.#intervals.length > 0 ? median(Float64Array.from(this.#intervals)) : Number.NaN;
     const passedMs = writtenMs - this.#writtenMs;
     const first = Number.isNaN(this.#writtenMs);
     if (passedMs === 0) return null;
@@ -153,14 +159,14 @@ export class Judge {
       return writtenMs;
     }
     // The clock was set back: nobody knows by how much, so the usual interval is assumed.
-    const stepMs = passedMs > 0 ? passedMs : Number.isNaN(usual) ? 1 : usual;
+    const stepMs = passedMs > 0 ? passedMs : this.#intervals.length === 0 ? 1 : this.#usualInterval();
     this.#nowMs += stepMs;
-    if (this.#intervals.length >= 3 && stepMs > gapIntervals * usual) {
+    if (this.#isGap(stepMs)) {
       this.#short.reset(skipAfterGap);
       if (stepMs > gapIntervals * longRowMs) this.#long.reset(skipAfterGap);
       this.#filling.clear();
       this.#intervals.length = 0;
-      this.#decisions = this.#decide();
+      this.#decisions = finish(this.#decide());
     } else {
       this.#intervals.push(stepMs);
       if (this.#intervals.length > 9) this.#intervals.shift();
@@ -168,14 +174,24 @@ export class Judge {
     return this.#nowMs;
   }
 
+  #usualInterval(): number {
+    return median(Float64Array.from(this.#intervals));
+  }
+
+  /** Asked on each tick, so most answers take a look at the shortest interval only. */
+  #isGap(stepMs: number): boolean {
+    if (this.#intervals.length < 3 || !(stepMs > gapIntervals * Math.min(...this.#intervals))) return false;
+    return stepMs > gapIntervals * this.#usualInterval();
+  }
+
   /** Collects rows into a long row; `true` when that completed an evaluation. */
-  #fill(timeMs: number, row: Row): boolean {
+  *#fill(timeMs: number, row: Row): Work<boolean> {
     const startMs = this.#filling.startMs;
     let due = false;
     if (timeMs - startMs >= longRowMs) {
       const endMs = this.#filling.endMs;
-      const medians = this.#filling.medians();
-      due = this.#long.push(endMs, medians, this.#peaks.before(this.#long.window.startMs));
+      const medians = yield* this.#filling.medians();
+      due = yield* this.#long.push(endMs, medians, this.#peaks.before(this.#long.window.startMs));
       this.#peaks.push(endMs, medians.rss);
       this.#filling.clear();
     }
@@ -195,20 +211,21 @@ export class Judge {
     this.#said.clear();
     this.#intervals.length = 0;
     this.#writtenMs = Number.NaN;
-    this.#decisions = this.#decide();
+    this.#decisions = finish(this.#decide());
   }
 
-  #decide(): { short: Record<VerdictId, Decision>; long: Record<VerdictId, Decision> } {
-    return {
-      short: decide(factsOf(this.#short, this.#states)),
-      long: decide(factsOf(this.#long, this.#states)),
-    };
+  *#decide(): Work<{ short: Record<VerdictId, Decision>; long: Record<VerdictId, Decision> }> {
+    const short = yield* decide(yield* factsOf(this.#short, this.#states));
+    const long = yield* decide(yield* factsOf(this.#long, this.#states));
+    return { short, long };
   }
 
   /** Decides anew and returns the verdicts to be said. */
-  #evaluate(longDue: boolean): Verdict[] {
+  *#evaluate(longDue: boolean): Work<Verdict[]> {
     const { long } = this.#decisions;
-    this.#decisions = longDue ? this.#decide() : { short: decide(factsOf(this.#short, this.#states)), long };
+    this.#decisions = longDue
+      ? yield* this.#decide()
+      : { short: yield* decide(yield* factsOf(this.#short, this.#states)), long };
     const changed: Verdict[] = [];
     for (const rule of rules) {
       const before = this.#states[rule.id];
@@ -219,7 +236,8 @@ export class Judge {
       const wavers = decision.reason === 'confirming' && before !== 'found';
       if (decision.state === before || firstClear || wavers) continue;
       this.#said.add(rule.id);
-      changed.push(this.#compose(rule));
+      changed.push(yield* this.#compose(rule));
+      yield;
     }
     return changed;
   }
@@ -246,12 +264,12 @@ export class Judge {
     return growing && window.endMs - window.startMs >= longGrowthMs - 2 * longRowMs;
   }
 
-  #compose(rule: Rule & { readonly id: VerdictId }): Verdict {
+  *#compose(rule: Rule & { readonly id: VerdictId }): Work<Verdict> {
     const { decision, lookback } = this.#decisionOf(rule.id);
     const isFound = decision.state === 'found';
-    const trend = isFound ? trendOfRule(rule, lookback) : null;
+    const trend = isFound ? yield* trendOfRule(rule, lookback) : null;
     const carriesRss = rule.kind !== 'count' || rule.carriesRss;
-    const shares = isFound && carriesRss ? lookback.shares() : {};
+    const shares = isFound && carriesRss ? yield* lookback.shares() : {};
     const suspects = isFound && rule.suspects !== null ? this.#suspects.rank(rule.suspects) : [];
     const stopped = valueAt(this.#sample, 'malloc', 'stopped');
     const words: Words = {
@@ -270,9 +288,9 @@ export class Judge {
       id: rule.id,
       state: decision.state,
       reason: decision.reason,
-      bytesPerHour: isFound ? perHour(rateTrend(rule, lookback)) : null,
+      bytesPerHour: isFound ? perHour(yield* rateTrend(rule, lookback)) : null,
       sinceMs: words.sinceMs,
-      evidence: isFound ? evidenceOf(rule, lookback) : [],
+      evidence: isFound ? yield* evidenceOf(rule, lookback) : [],
       shares,
       suspects,
       etaMs: words.etaMs,
@@ -295,8 +313,8 @@ function initialStates(): Record<VerdictId, VerdictState> {
   return Object.fromEntries(rules.map((rule) => [rule.id, 'inconclusive'])) as Record<VerdictId, VerdictState>;
 }
 
-function trendOfRule(rule: Rule, lookback: Lookback): Trend | null {
-  return rule.kind === 'mixed' ? lookback.trend('rss') : lookback.trend(rule.series, 6);
+function* trendOfRule(rule: Rule, lookback: Lookback): Work<Trend | null> {
+  return yield* rule.kind === 'mixed' ? lookback.trend('rss') : lookback.trend(rule.series, 6);
 }
 
 function perHour(trend: Trend | null): readonly [number, number, number] | null {
@@ -304,21 +322,20 @@ function perHour(trend: Trend | null): readonly [number, number, number] | null 
   return [Math.round(trend.low * hourMs), Math.round(trend.slope * hourMs), Math.round(trend.high * hourMs)];
 }
 
-function evidenceOf(rule: Rule, lookback: Lookback): Evidence[] {
+function* evidenceOf(rule: Rule, lookback: Lookback): Work<Evidence[]> {
   const all = rule.kind === 'mixed' ? (['rss'] as const) : ([rule.series, 'rss'] as const);
-  return all.flatMap((series) => {
-    const trend = lookback.trend(series, 6);
-    if (trend === null) return [];
-    const to = Math.round(trend.end);
-    return [
-      {
-        metric: series,
-        from: Math.round(trend.end - trend.rise),
-        to,
-        samples: trend.points,
-        spanMs: Math.round(trend.spanMs),
-        p: Number(trend.p.toPrecision(2)),
-      },
-    ];
-  });
+  const evidence: Evidence[] = [];
+  for (const series of all) {
+    const trend = yield* lookback.trend(series, 6);
+    if (trend === null) continue;
+    evidence.push({
+      metric: series,
+      from: Math.round(trend.end - trend.rise),
+      to: Math.round(trend.end),
+      samples: trend.points,
+      spanMs: Math.round(trend.spanMs),
+      p: Number(trend.p.toPrecision(2)),
+    });
+  }
+  return evidence;
 }

@@ -5,6 +5,7 @@
  * Everything is a function of the rows pushed: live and offline reach the same answers on the same row.
  */
 import { MiB } from '../text.js';
+import type { Work } from '../work.js';
 import {
   isGrowing,
   isSustained,
@@ -166,29 +167,30 @@ export class Lookback {
   }
 
   /** Adds a row; `true` when it completed an evaluation. */
-  push(timeMs: number, row: Row, peakRss: number): boolean {
+  *push(timeMs: number, row: Row, peakRss: number): Work<boolean> {
     this.window.push(timeMs, row);
     this.#rows++;
     this.#forget();
     const due = this.#rows - this.#firstRow;
-    for (const [i, { counts, owns }] of groups.entries()) {
+    for (let i = 0; i < groups.length; i++) {
       const before = groups.length - i;
       if (due < -before || (due + before) % this.#step !== 0) continue;
-      if (i === 0) this.#testLoad();
-      for (const rule of counts) this.#testCount(rule);
-      for (const name of owns) this.#testClass(name, peakRss);
+      const { counts, owns } = groups[i] as (typeof groups)[number];
+      if (i === 0) yield* this.#testLoad();
+      for (const rule of counts) yield* this.#testCount(rule);
+      for (const name of owns) yield* this.#testClass(name, peakRss);
     }
     if (due < 0 || due % this.#step !== 0) return false;
-    this.#testRss(peakRss);
+    yield* this.#testRss(peakRss);
     return true;
   }
 
   /** The trend of a column over the rows that count: as it was tested, or as of now where it is not tested. */
-  trend(name: SeriesName, atLeast = minPoints): Trend | null {
+  *trend(name: SeriesName, atLeast = minPoints): Work<Trend | null> {
     let trend = this.#tested.get(name) ?? this.#trends.get(name);
     if (trend === undefined) {
       const { times, values } = this.window.series(name, this.#usable());
-      trend = trendOf(times, values, sharePoints);
+      trend = yield* trendOf(times, values, sharePoints);
       this.#trends.set(name, trend);
     }
     return trend !== null && trend.points >= atLeast ? trend : null;
@@ -198,15 +200,16 @@ export class Lookback {
    * Growth of RSS divided among its classes: each one's slope as a part of the slope of RSS, or of all that rises
    * where something else shrinks. Parts under 1 % are left out.
    */
-  shares(): Partial<Record<RssClass, number>> {
-    this.#shares ??= this.#divide();
+  *shares(): Work<Partial<Record<RssClass, number>>> {
+    this.#shares ??= yield* this.#divide();
     return this.#shares;
   }
 
-  #divide(): Partial<Record<RssClass, number>> {
-    const slopes = classes.map((name) => [name, this.#slope(name)] as const);
+  *#divide(): Work<Partial<Record<RssClass, number>>> {
+    const slopes: [RssClass, number][] = [];
+    for (const name of classes) slopes.push([name, yield* this.#slope(name)]);
     const rising = slopes.reduce((sum, [, slope]) => sum + Math.max(0, slope), 0);
-    const whole = Math.max(rising, this.#slope('rss'));
+    const whole = Math.max(rising, yield* this.#slope('rss'));
     const shares = slopes.map(([name, slope]) => [name, Math.round((100 * slope) / whole) / 100] as const);
     return whole > 0 ? Object.fromEntries(shares.filter(([, share]) => share >= 0.01).sort((a, b) => b[1] - a[1])) : {};
   }
@@ -256,45 +259,46 @@ export class Lookback {
   }
 
   /** Slope of a class; 0 when too little is known of it. */
-  #slope(name: SeriesName): number {
+  *#slope(name: SeriesName): Work<number> {
     const { times, values } = this.window.series(name, this.#usable());
-    return values.length < sharePoints ? 0 : theilSenSlope(times, values);
+    yield;
+    return values.length < sharePoints ? 0 : yield* theilSenSlope(times, values);
   }
 
-  #testLoad(): void {
+  *#testLoad(): Work<void> {
     const { times, values } = this.window.series('load', this.#usable());
-    this.#tested.set('load', trendOf(times, values, sharePoints));
+    this.#tested.set('load', yield* trendOf(times, values, sharePoints));
   }
 
-  #testCount({ series, floor, ratio }: (typeof countRules)[number]): void {
-    this.#test(series, { alpha, floor, ratio, clean: 0, end: 0, tail: 0 }, this.#confirmations, false);
+  *#testCount({ series, floor, ratio }: (typeof countRules)[number]): Work<void> {
+    yield* this.#test(series, { alpha, floor, ratio, clean: 0, end: 0, tail: 0 }, this.#confirmations, false);
   }
 
-  #testClass(name: OwnSeries, peakRss: number): void {
+  *#testClass(name: OwnSeries, peakRss: number): Work<void> {
     const level = this.window.series('rss', this.#usable()).values[0] ?? 0;
     const floor = Math.max(rssThresholds.floor, rssThresholds.ratio * level);
     const isHidden = name === 'oldHeapAfterGc' && this.#growsAlready;
     const thresholds = { ...rssThresholds, alpha: isHidden ? hiddenAlpha : alpha, floor, ratio: 0, clean: classClean };
     const least = isHidden ? leastHiddenPoints : leastOwnPoints;
-    this.#test(name, thresholds, this.#confirmations, this.#isBelow(peakRss), least);
+    yield* this.#test(name, thresholds, this.#confirmations, this.#isBelow(peakRss), least);
   }
 
   get #growsAlready(): boolean {
     return this.tracks.rss.found || ownSeries.some((name) => this.tracks[name].found);
   }
 
-  #testRss(peakRss: number): void {
+  *#testRss(peakRss: number): Work<void> {
     const needed = this.#confirmations;
     const decides = this.tracks.rss.passes + 1 === needed && !this.tracks.rss.found;
-    const more = decides && !this.#hasWitness() ? passesWithoutClass : 0;
-    this.#test('rss', rssThresholds, needed + more, this.#isBelow(peakRss));
+    const more = decides && !(yield* this.#hasWitness()) ? passesWithoutClass : 0;
+    yield* this.#test('rss', rssThresholds, needed + more, this.#isBelow(peakRss));
   }
 
   /** One class carries at least half of the growth, and does not flatten out. */
-  #hasWitness(): boolean {
-    const [largest] = Object.entries(this.shares()) as [RssClass, number][];
+  *#hasWitness(): Work<boolean> {
+    const [largest] = Object.entries(yield* this.shares()) as [RssClass, number][];
     if (largest === undefined || largest[1] < witnessShare) return false;
-    const trend = this.trend(largest[0], sharePoints);
+    const trend = yield* this.trend(largest[0], sharePoints);
     return trend !== null && trend.low > 0 && isSustained(trend);
   }
 
@@ -312,24 +316,27 @@ export class Lookback {
     return Math.max(0, Math.min(this.#options.rows, this.#rows - this.#skip));
   }
 
-  #test(
+  *#test(
     name: TrackedSeries,
     thresholds: Thresholds,
     confirmations: number,
     isBelowPeak: boolean,
     least = minPoints,
-  ): void {
+  ): Work<void> {
     const { times, values } = this.window.series(name, this.#usable());
+    yield;
     const track = this.tracks[name];
-    const promising = values.length >= least && (track.found || mayGrow(values, thresholds.alpha));
-    const whole = promising ? trendOf(times, values, least) : null;
+    const promising = values.length >= least && (track.found || (yield* mayGrow(values, thresholds.alpha)));
+    const whole = promising ? yield* trendOf(times, values, least) : null;
     const passes = whole !== null && isGrowing(whole, thresholds);
     if (whole === null) this.#tested.delete(name);
     else this.#tested.set(name, whole);
-    const trend = passes || track.found ? whole : (this.#recentTrend(times, values, thresholds, least) ?? whole);
-    const loadFalls = track.found && (this.trend('load')?.high ?? 0) < 0;
+    const trend =
+      passes || track.found ? whole : ((yield* this.#recentTrend(times, values, thresholds, least)) ?? whole);
+    const load = yield* this.trend('load');
+    const loadFalls = track.found && (load?.high ?? 0) < 0;
     track.update(trend, trend?.startMs ?? Number.NaN, thresholds, confirmations, loadFalls, (rising) =>
-      isBelowPeak ? 'peak' : this.#excuse(rising, thresholds),
+      isBelowPeak ? 'peak' : excuseOf(rising, load, thresholds),
     );
   }
 
@@ -338,28 +345,28 @@ export class Lookback {
    * where it has left the range of the older one, as the ramp of a sawtooth does not, and is steeper, as the end of a
    * warm-up is not.
    */
-  #recentTrend(times: Float64Array, values: Float64Array, thresholds: Thresholds, least: number): Trend | null {
+  *#recentTrend(times: Float64Array, values: Float64Array, thresholds: Thresholds, least: number): Work<Trend | null> {
     const half = values.length >> 1;
     if (this.#usable() < 2 * leastRows || values.length - half < least) return null;
     const recent = values.subarray(half);
-    if (!mayGrow(recent, thresholds.alpha)) return null;
-    const trend = trendOf(times.subarray(half), recent, least);
+    if (!(yield* mayGrow(recent, thresholds.alpha))) return null;
+    const trend = yield* trendOf(times.subarray(half), recent, least);
     const range = values.subarray(0, half).reduce((highest, value) => Math.max(highest, value), -1 / 0);
     if (trend === null || trend.end - range < thresholds.floor || !isGrowing(trend, thresholds)) return null;
-    return trend.slope > lateBend * theilSenSlope(times.subarray(0, half), values.subarray(0, half)) ? trend : null;
+    const before = yield* theilSenSlope(times.subarray(0, half), values.subarray(0, half));
+    return trend.slope > lateBend * before ? trend : null;
   }
+}
 
-  /**
-   * More work needs more memory. A process whose memory has a fixed part and a part in proportion to its load cannot
-   * grow by a larger ratio than its load does; what rises beyond that is not explained by load.
-   */
-  #excuse(trend: Trend, thresholds: Thresholds): Excuse | null {
-    const load = this.trend('load');
-    if (load === null || load.p >= 0.01 || load.low <= 0 || load.level <= 0) return null;
-    const ratio = load.rise / load.level;
-    const explained = ratio * trend.level;
-    const floor = Math.max(thresholds.floor, thresholds.ratio * trend.level);
-    const excess = Math.min(trend.rise - explained - floor, trend.low * trend.spanMs - explained);
-    return ratio > loadRatio && excess < 0 ? 'load' : null;
-  }
+/**
+ * More work needs more memory. A process whose memory has a fixed part and a part in proportion to its load cannot
+ * grow by a larger ratio than its load does; what rises beyond that is not explained by load.
+ */
+function excuseOf(trend: Trend, load: Trend | null, thresholds: Thresholds): Excuse | null {
+  if (load === null || load.p >= 0.01 || load.low <= 0 || load.level <= 0) return null;
+  const ratio = load.rise / load.level;
+  const explained = ratio * trend.level;
+  const floor = Math.max(thresholds.floor, thresholds.ratio * trend.level);
+  const excess = Math.min(trend.rise - explained - floor, trend.low * trend.spanMs - explained);
+  return ratio > loadRatio && excess < 0 ? 'load' : null;
 }

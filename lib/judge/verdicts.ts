@@ -5,6 +5,7 @@
 
 import type { Suspect } from '../site.js';
 import { MiB } from '../text.js';
+import type { Work } from '../work.js';
 import { isSustained, type Trend } from './growth.js';
 import type { Lookback, OwnedSeries } from './lookback.js';
 import { classes, type RssClass, type SeriesName } from './row.js';
@@ -114,12 +115,12 @@ export interface Facts {
   readonly isKnown: (series: SeriesName) => boolean;
 }
 
-export function factsOf(lookback: Lookback, before: Facts['before']): Facts {
+export function* factsOf(lookback: Lookback, before: Facts['before']): Work<Facts> {
   const rss = lookback.tracks.rss;
   const growing = rss.suspected || Object.values(lookback.tracks).some((track) => track.found);
   return {
     lookback,
-    shares: growing ? lookback.shares() : {},
+    shares: growing ? yield* lookback.shares() : {},
     before,
     isKnown: (series) => lookback.window.series(series).values.length >= knownPoints,
   };
@@ -143,7 +144,7 @@ function decideCount(rule: CountRule, id: VerdictId, facts: Facts): Decision {
 
 type ThreadsGrowth = 'grow' | 'may grow' | 'no';
 
-function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: ThreadsGrowth): Decision {
+function* decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: ThreadsGrowth): Work<Decision> {
   const { lookback, shares } = facts;
   const rss = lookback.tracks.rss;
   const share = shares[rule.series] ?? 0;
@@ -151,9 +152,10 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: Thre
   const stays = facts.before[id] === 'found';
   // A window that is bent by what has just ended divides into shares that explain nothing.
   const carries =
-    rss.found && (stays ? share >= staysDominant : share >= dominant && rss.passes > 0 && rises(rule.series, lookback));
+    rss.found &&
+    (stays ? share >= staysDominant : share >= dominant && rss.passes > 0 && (yield* rises(rule.series, lookback)));
   // Freeing a cache retains memory too: that is of interest only where RSS grows by it.
-  const matters = rule.series !== 'retained' || (share >= dominant && rises('retained', lookback));
+  const matters = rule.series !== 'retained' || (share >= dominant && (yield* rises('retained', lookback)));
   const byItself = own?.found === true && matters && (!rss.found || share >= worthSaying);
   if (!carries && !byItself) {
     if (!facts.isKnown(rule.series)) return inconclusive('signal-missing');
@@ -165,13 +167,13 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: Thre
   if (threads === 'grow' && rule.underThreads) return inconclusive('under-threads');
   // They come first, so what they may explain waits for them.
   if (threads === 'may grow' && rule.underThreads && !stays) return inconclusive('confirming', rss);
-  if (rule.series === 'js-heap' && !byItself && !holdsObjects(lookback)) return clear('garbage');
+  if (rule.series === 'js-heap' && !byItself && !(yield* holdsObjects(lookback))) return clear('garbage');
   const owned = ownedSeries[rule.series];
   if (owned !== undefined && !(rule.series === 'js-heap' && lookback.tracks.oldHeapAfterGc.found)) {
     const answer = lookback.survivors(owned);
     if (answer === 'level') return clear('garbage');
     // Growth that was confirmed once stays so: after a while no collection may fall into the window.
-    if (answer === 'unknown' && facts.before[id] !== 'found' && !isUnseenByV8(rule.series, lookback)) {
+    if (answer === 'unknown' && facts.before[id] !== 'found' && !(yield* isUnseenByV8(rule.series, lookback))) {
       return inconclusive('no-collection', rss);
     }
   }
@@ -182,11 +184,12 @@ function decideClass(rule: ClassRule, id: VerdictId, facts: Facts, threads: Thre
 const objectsRatio = 0.5;
 
 /** Pages that V8 holds ready, or that are half empty, are no objects. */
-function holdsObjects(lookback: Lookback): boolean {
-  const pages = lookback.trend('js-heap', knownPoints)?.rise ?? 0;
-  const objects = (['oldHeapAfterGc', 'oldHeap', 'usedHeap'] as const).map(
-    (series) => lookback.trend(series, knownPoints)?.rise,
-  );
+function* holdsObjects(lookback: Lookback): Work<boolean> {
+  const pages = (yield* lookback.trend('js-heap', knownPoints))?.rise ?? 0;
+  const objects: (number | undefined)[] = [];
+  for (const series of ['oldHeapAfterGc', 'oldHeap', 'usedHeap'] as const) {
+    objects.push((yield* lookback.trend(series, knownPoints))?.rise);
+  }
   // An old recording may not tell.
   return objects.every((rise) => rise === undefined) || objects.some((rise) => (rise ?? 0) >= objectsRatio * pages);
 }
@@ -203,9 +206,11 @@ const ownedSeries: Partial<Record<RssClass, OwnedSeries>> = {
  * SharedArrayBuffers, the stores of Blobs and, in some versions, memories that grew are not declared to V8. It does not
  * collect on their account, so waiting for a collection would be waiting for ever.
  */
-function isUnseenByV8(series: RssClass, lookback: Lookback): boolean {
+function* isUnseenByV8(series: RssClass, lookback: Lookback): Work<boolean> {
   if (series !== 'array-buffers') return series === 'wasm';
-  return (lookback.trend('unseen')?.rise ?? 0) >= dominant * (lookback.trend('buffers')?.rise ?? 1 / 0);
+  const unseen = yield* lookback.trend('unseen');
+  const buffers = yield* lookback.trend('buffers');
+  return (unseen?.rise ?? 0) >= dominant * (buffers?.rise ?? 1 / 0);
 }
 
 /**
@@ -213,11 +218,12 @@ function isUnseenByV8(series: RssClass, lookback: Lookback): boolean {
  * the allocator keeps levels off as a rule, and takes in one step what a collection frees, so it has to pass a test and
  * to reach 8 MiB and a tenth of RSS.
  */
-function rises(series: RssClass, lookback: Lookback): boolean {
-  const trend = lookback.trend(series, knownPoints);
+function* rises(series: RssClass, lookback: Lookback): Work<boolean> {
+  const trend = yield* lookback.trend(series, knownPoints);
   if (trend === null || trend.low <= 0 || !isSustained(trend)) return false;
   if (series !== 'retained') return true;
-  return trend.p < retainedAlpha && trend.rise >= Math.max(8 * MiB, 0.1 * (lookback.trend('rss')?.level ?? 0));
+  const level = (yield* lookback.trend('rss'))?.level ?? 0;
+  return trend.p < retainedAlpha && trend.rise >= Math.max(8 * MiB, 0.1 * level);
 }
 
 /** The track of a class by itself: the first of its series that is found, or else the last. */
@@ -235,10 +241,11 @@ function stateOf(series: CountSeries, decision: Decision | undefined, lookback: 
 }
 
 /** All rules on one lookback. */
-export function decide(facts: Facts): Record<VerdictId, Decision> {
+export function* decide(facts: Facts): Work<Record<VerdictId, Decision>> {
   const decisions = {} as Record<VerdictId, Decision>;
   const { lookback } = facts;
   for (const rule of rules) {
+    yield;
     if (!lookback.evaluated) {
       decisions[rule.id] = inconclusive('too-few-samples');
     } else if (rule.kind === 'count') {
@@ -253,17 +260,17 @@ export function decide(facts: Facts): Record<VerdictId, Decision> {
         stateOf('threadCount', decisions.threads, lookback),
       ];
       const threads = (['grow', 'may grow'] as const).find((state) => states.includes(state)) ?? 'no';
-      decisions[rule.id] = decideClass(rule, rule.id, facts, threads);
+      decisions[rule.id] = yield* decideClass(rule, rule.id, facts, threads);
     }
   }
-  if (lookback.evaluated) decisions.mixed = decideMixed(facts, decisions);
+  if (lookback.evaluated) decisions.mixed = yield* decideMixed(facts, decisions);
   return decisions;
 }
 
 /** Reasons that account for growth of RSS without being `found`. */
 const accounts: readonly Reason[] = ['garbage', 'no-collection', 'page-cache', 'under-threads'];
 
-function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decision>>): Decision {
+function* decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decision>>): Work<Decision> {
   const { rss } = facts.lookback.tracks;
   if (!rss.found) return undecided(rss, facts.before.mixed) ?? clear('level');
   if (rss.passes === 0 && facts.before.mixed !== 'found') return inconclusive('confirming', rss);
@@ -273,21 +280,22 @@ function decideMixed(facts: Facts, decisions: Readonly<Record<VerdictId, Decisio
     return state === 'found' || accounts.includes(reason);
   });
   if (named) return clear('elsewhere');
-  return isDivided(facts) ? found(rss) : inconclusive('confirming', rss);
+  return (yield* isDivided(facts)) ? found(rss) : inconclusive('confirming', rss);
 }
 
 /**
  * Several classes rise and carry half of the growth together, none of them alone. Without a ledger there are no classes
  * to divide by, and growth of RSS has to be said all the same.
  */
-function isDivided({ shares, lookback, isKnown }: Facts): boolean {
+function* isDivided({ shares, lookback, isKnown }: Facts): Work<boolean> {
   if (!isKnown('files')) return true;
-  const rss = lookback.trend('rss');
+  const rss = yield* lookback.trend('rss');
   if (rss === null || rss.rise < Math.max(mixedFloor, mixedRatio * rss.level)) return false;
-  const holdsMore = (series: RssClass) => series !== 'js-heap' || holdsObjects(lookback);
-  const parts = classes
-    .filter((series) => series !== 'files' && rises(series, lookback) && holdsMore(series))
-    .map((series) => shares[series] ?? 0);
+  const parts: number[] = [];
+  for (const series of classes) {
+    if (series === 'files' || !(yield* rises(series, lookback))) continue;
+    if (series !== 'js-heap' || (yield* holdsObjects(lookback))) parts.push(shares[series] ?? 0);
+  }
   if ((shares.unsplit ?? 0) >= dominant || (shares.threads ?? 0) >= dominant) return true;
   const largest = Math.max(...parts, 0);
   const all = parts.reduce((sum, part) => sum + part, 0);
@@ -295,7 +303,7 @@ function isDivided({ shares, lookback, isKnown }: Facts): boolean {
 }
 
 /** The series whose slope is the rate of a rule. */
-export function rateTrend(rule: Rule, lookback: Lookback): Trend | null {
-  if (rule.kind === 'class') return lookback.trend(rule.series, knownPoints);
-  return rule.kind === 'mixed' || rule.carriesRss ? lookback.trend('rss') : null;
+export function* rateTrend(rule: Rule, lookback: Lookback): Work<Trend | null> {
+  if (rule.kind === 'class') return yield* lookback.trend(rule.series, knownPoints);
+  return rule.kind === 'mixed' || rule.carriesRss ? yield* lookback.trend('rss') : null;
 }

@@ -8,6 +8,7 @@ import type { ResolvedOptions } from '../options.js';
 import { version } from '../package.js';
 import type { Sample } from '../sample.js';
 import { formatBytes } from '../text.js';
+import { finish, type Work } from '../work.js';
 import type { Sink } from './destination.js';
 
 /** Version of the format. Keys are only added under the same version; readers ignore keys that they do not know. */
@@ -78,6 +79,11 @@ export class Log {
   }
 
   write(record: LineRecord, msg: string, lineLevel: keyof typeof level = 'info', timeMs = Date.now()): void {
+    finish(this.writing(record, msg, lineLevel, timeMs));
+  }
+
+  /** The same, which may be put down between the making of the line and its writing. */
+  *writing(record: LineRecord, msg: string, lineLevel: keyof typeof level, timeMs: number): Work<void> {
     const extmem = { v: formatVersion, ...record, lostLines: this.#sink.lostLines };
     const fields = { level: level[lineLevel], msg, extmem };
     const line = JSON.stringify({
@@ -89,6 +95,7 @@ export class Log {
       extmem,
       msg,
     });
+    yield;
     this.#sink.write(line, fields);
   }
 

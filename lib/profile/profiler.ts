@@ -6,9 +6,18 @@ import type { Binding, HookStatus, ProfileNumbers } from '../binding/binding.js'
 import { FieldReader } from '../binding/fields.js';
 import type { NativeNumbers } from '../sample.js';
 import { placeKey, type Site } from '../site.js';
+import { finish, type Work } from '../work.js';
 import { type ProfileTime, toCollapsed, toPprof } from './pprof.js';
 import { type StackLevel, testStacks } from './selftest.js';
-import { groupSites, interval95, type NativeSite, readTotals, type SiteInput, StackReader } from './sites.js';
+import {
+  groupSites,
+  interval95,
+  type NativeSite,
+  readTotals,
+  type SiteInput,
+  StackReader,
+  type StackTotals,
+} from './sites.js';
 
 export interface ProfilerOptions {
   readonly sampleBytes: number;
@@ -74,6 +83,14 @@ export class NativeProfile {
   }
 }
 
+/** What was live at one moment. */
+interface Reading {
+  readonly nowSecond: number;
+  readonly totals: readonly StackTotals[];
+  /** Its addresses have their symbols. */
+  named: boolean;
+}
+
 /** A running profiler, or the reason why there is none. */
 export class NativeProfiler {
   /** Why nothing is sampled; `null` when it is. */
@@ -84,8 +101,7 @@ export class NativeProfiler {
   readonly #reader: StackReader | null;
   readonly #startedMs = Date.now();
   #previous: ReadonlyMap<string, number> | undefined;
-  #sites: readonly Site[] | null = null;
-  #refreshing = false;
+  #reading: Reading | null = null;
   #restoreDlopen: (() => void) | null = null;
   #ownBytes = 0;
 
@@ -148,50 +164,53 @@ export class NativeProfiler {
     return this.#ownBytes;
   }
 
-  /**
-   * The sites that hold most, for a sample: those of the last refresh, each handed out once. Symbols are read off this
-   * thread, so what is asked for now comes with a later sample. `null` when there is nothing new.
-   */
-  takeSites(): readonly Site[] | null {
-    const sites = this.#sites;
-    this.#sites = null;
-    return sites;
-  }
-
-  refreshSites(): void {
-    if (this.#binding === null || this.#refreshing) return;
-    this.#refreshing = true;
-    this.#collect()
-      .then(({ sites }) => {
-        this.#sites = sites.filter(({ liveBytes }) => liveBytes > 0).slice(0, sitesOnSample);
-      })
+  /** Reads what is live, for `takeSites()` of a later sample: symbols are looked up off this thread. */
+  *refreshSites(): Work<void> {
+    if (this.#binding === null || this.#reader === null || this.#reading !== null) return;
+    const reading: Reading = { nowSecond: process.hrtime()[0], totals: yield* readTotals(this.#binding), named: false };
+    this.#reading = reading;
+    const unnamed = yield* this.#reader.look(reading.totals.map(({ stack }) => stack));
+    this.#reader.name(unnamed).then(
+      () => {
+        reading.named = true;
+      },
       // Nobody waits for sites, and why they could not be read is no news for the host.
-      .catch(() => {})
-      .finally(() => {
-        this.#refreshing = false;
-      });
+      () => {
+        this.#reading = null;
+      },
+    );
   }
 
-  /** What is live now. Growth counts from the previous call. Symbols are read off this thread. */
+  /** The sites that held most at the last refresh, handed out once. `null` when there is nothing new. */
+  *takeSites(): Work<readonly Site[] | null> {
+    const reading = this.#reading;
+    if (reading === null || !reading.named) return null;
+    this.#reading = null;
+    const { totals, nowSecond } = reading;
+    const view = { executable: process.execPath, nowSecond };
+    const sites = yield* groupSites(this.#inputs(totals), view, sitesOnSample);
+    return sites.filter(({ liveBytes }) => liveBytes > 0);
+  }
+
+  *#inputs(totals: Iterable<StackTotals>): Generator<SiteInput> {
+    for (const row of totals) yield { totals: row, frames: this.#reader?.frames(row.stack) ?? [] };
+  }
+
+  /** What is live now. Growth counts from the previous call. Symbols are looked up off this thread. */
   async profile(): Promise<NativeProfile> {
     const time = {
       startedMs: this.#startedMs,
       takenMs: Date.now(),
       sampleBytes: this.#counters?.read().meanBytes ?? 0,
     };
-    const { stacks, sites } = await this.#collect(this.#previous);
+    const [nowSecond] = process.hrtime();
+    const totals = this.#binding === null ? [] : finish(readTotals(this.#binding));
+    await this.#reader?.name(finish(this.#reader.look(totals.map(({ stack }) => stack))));
+    const view = { executable: process.execPath, nowSecond, ...(this.#previous && { previous: this.#previous }) };
+    const stacks = [...this.#inputs(totals)];
+    const sites = finish(groupSites(stacks, view));
     this.#previous = new Map(sites.map((site) => [placeKey(site), site.liveBytes]));
     return new NativeProfile(stacks, sites, time);
-  }
-
-  async #collect(previous?: ReadonlyMap<string, number>): Promise<{ stacks: SiteInput[]; sites: NativeSite[] }> {
-    const totals = this.#binding === null ? [] : readTotals(this.#binding);
-    const nowSecond = process.hrtime()[0];
-    const reader = this.#reader;
-    await reader?.resolve(totals.map(({ stack }) => stack));
-    const stacks = totals.map((row) => ({ totals: row, frames: reader?.frames(row.stack) ?? [] }));
-    const view = { executable: process.execPath, nowSecond };
-    return { stacks, sites: groupSites(stacks, previous === undefined ? view : { ...view, previous }) };
   }
 
   /** Restores the allocator. Totals stay readable; what is live is no longer known. */

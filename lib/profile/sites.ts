@@ -11,6 +11,7 @@ import type { Binding, FrameKind, StackNumbers } from '../binding/binding.js';
 import { orNull, rowsOf } from '../binding/fields.js';
 import { isOwnFile } from '../package.js';
 import { type Frame, frameAt, frameText, originOf, placeKey, type Site } from '../site.js';
+import type { Work } from '../work.js';
 
 /** One row of `profileTotals()`; no live sample is `null`. */
 export type StackTotals = Omit<StackNumbers, 'oldestSecond'> & { readonly oldestSecond: number | null };
@@ -45,6 +46,9 @@ export interface NativeSite extends Site {
 
 const z95 = 1.959964;
 
+/** Between two places to put the work down: some 50 µs. */
+const rowsAtOnce = 16;
+
 export function interval95(bytes: number, variance: number): [low: number, high: number] {
   if (bytes <= 0 || variance <= 0) return [Math.max(0, bytes), Math.max(0, bytes)];
   const half = ((variance / bytes) * z95 ** 2) / 2;
@@ -52,7 +56,7 @@ export function interval95(bytes: number, variance: number): [low: number, high:
   return [Math.max(0, Math.round(bytes + half - spread)), Math.round(bytes + half + spread)];
 }
 
-export function readTotals(binding: Pick<Binding, 'stackFields' | 'profileTotals'>): StackTotals[] {
+export function* readTotals(binding: Pick<Binding, 'stackFields' | 'profileTotals'>): Work<StackTotals[]> {
   const rows: StackTotals[] = [];
   for (const row of rowsOf<StackNumbers>(binding.stackFields, binding.profileTotals())) {
     rows.push({
@@ -66,8 +70,17 @@ export function readTotals(binding: Pick<Binding, 'stackFields' | 'profileTotals
       liveSamples: row.liveSamples,
       oldestSecond: orNull(row.oldestSecond),
     });
+    if (rows.length % rowsAtOnce === 0) yield;
   }
   return rows;
+}
+
+/** An address that nobody has named yet. */
+interface Unnamed {
+  readonly id: number;
+  readonly pc: number;
+  readonly generation: number;
+  readonly kind: FrameKind;
 }
 
 /** Reads stacks from the binding, and names their addresses once. */
@@ -79,24 +92,31 @@ export class StackReader {
     this.#binding = binding;
   }
 
-  /** Resolves what the given stacks need; addresses are looked up off this thread. */
-  async resolve(stacks: Iterable<number>): Promise<void> {
-    const pending: { id: number; pc: number; generation: number; kind: FrameKind }[] = [];
+  /** Reads what the given stacks need and is not known. Returns the addresses among it, for `name()`. */
+  *look(stacks: Iterable<number>): Work<Unnamed[]> {
+    const unnamed: Unnamed[] = [];
     for (const stack of stacks) {
+      yield;
       for (const id of this.#binding.profileStack(stack)) {
         if (this.#frames.has(id)) continue;
         const frame = this.#binding.profileFrame(id);
         if (frame === null) continue;
         const { kind, name, script, line, column, pc, generation } = frame;
         this.#frames.set(id, { kind, name, ...originOf({ file: script, line, column }), pc, offset: 0 });
-        if (pc !== 0) pending.push({ id, pc, generation, kind });
+        if (pc !== 0) unnamed.push({ id, pc, generation, kind });
+        yield;
       }
     }
-    if (pending.length === 0) return;
+    return unnamed;
+  }
+
+  /** Names addresses, off this thread. */
+  async name(unnamed: readonly Unnamed[]): Promise<void> {
+    if (unnamed.length === 0) return;
     const rows = await this.#binding.profileSymbols(
-      Float64Array.from(pending.flatMap(({ pc, generation }) => [pc, generation])),
+      Float64Array.from(unnamed.flatMap(({ pc, generation }) => [pc, generation])),
     );
-    for (const [i, { id, pc, kind }] of pending.entries()) {
+    for (const [i, { id, pc, kind }] of unnamed.entries()) {
       const [file = '', name = '', offset = 0] = rows[i] ?? [];
       const shown = kind === 'builtin' ? name.replace(/^Builtins_/, '') : name;
       this.#frames.set(id, { kind, name: shown, file, line: 0, column: 0, pc, offset });
@@ -169,22 +189,40 @@ export interface SiteView {
   readonly previous?: ReadonlyMap<string, number>;
 }
 
-/** Joins the stacks of each site, most live bytes first. */
-export function groupSites(stacks: readonly SiteInput[], view: SiteView): NativeSite[] {
-  const groups = new Map<string, SiteInput[]>();
+const liveBytesOf = ({ totals }: SiteInput) => totals.allocatedBytes - totals.freedBytes;
+
+interface Group {
+  readonly stacks: SiteInput[];
+  liveBytes: number;
+}
+
+/** Joins the stacks of each site, and tells the `most` sites that hold most, most live bytes first. */
+export function* groupSites(
+  stacks: Iterable<SiteInput>,
+  view: SiteView,
+  most = Number.POSITIVE_INFINITY,
+): Work<NativeSite[]> {
+  const groups = new Map<string, Group>();
   for (const stack of stacks) {
+    yield;
     const key = placeKey({ site: siteOf(stack.frames), module: moduleOf(stack.frames, view.executable) });
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [stack]);
-    else group.push(stack);
+    const group = groups.get(key) ?? { stacks: [], liveBytes: 0 };
+    group.stacks.push(stack);
+    group.liveBytes += liveBytesOf(stack);
+    groups.set(key, group);
   }
-  return [...groups.values()].map((group) => summarize(group, view)).sort((a, b) => b.liveBytes - a.liveBytes);
+  const largest = [...groups.values()].sort((a, b) => b.liveBytes - a.liveBytes);
+  const sites: NativeSite[] = [];
+  for (const group of largest.slice(0, most)) {
+    yield;
+    sites.push(summarize(group.stacks, view));
+  }
+  return sites;
 }
 
 function summarize(group: readonly SiteInput[], view: SiteView): NativeSite {
-  const live = ({ totals }: SiteInput) => totals.allocatedBytes - totals.freedBytes;
   const sum = (value: (totals: StackTotals) => number) => group.reduce((total, { totals }) => total + value(totals), 0);
-  const largest = group.reduce((best, stack) => (live(stack) > live(best) ? stack : best));
+  const largest = group.reduce((best, stack) => (liveBytesOf(stack) > liveBytesOf(best) ? stack : best));
   const liveBytes = sum((totals) => totals.allocatedBytes - totals.freedBytes);
   const range = interval95(
     liveBytes,

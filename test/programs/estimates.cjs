@@ -5,6 +5,7 @@ const { join } = require('node:path');
 const root = join(__dirname, '..', '..');
 const binding = require(process.env.EXTMEM_PREBUILD ?? join(root, 'build', 'Release', 'extmem.node'));
 const { interval95, readTotals } = require(join(root, 'dist', 'profile', 'sites.js'));
+const { finish } = require(join(root, 'dist', 'work.js'));
 const leak = require('../torture-addon/build/Release/leak.node');
 
 const trials = Number(process.argv[2]);
@@ -43,7 +44,7 @@ function hold(bytes, count) {
 function liveOf(name) {
   let bytes = 0;
   let variance = 0;
-  for (const row of readTotals(binding)) {
+  for (const row of finish(readTotals(binding))) {
     const frames = [...binding.profileStack(row.stack)].map((id) => binding.profileFrame(id));
     if (!frames.some((frame) => frame?.name === name)) continue;
     bytes += row.allocatedBytes - row.freedBytes;

@@ -11,6 +11,7 @@ const torture = require(join(root, 'test', 'torture-addon', 'build', 'Release', 
 const { FieldReader } = require(join(root, 'dist', 'binding', 'fields.js'));
 const { NativeProfiler } = require(join(root, 'dist', 'profile', 'profiler.js'));
 const { readTotals } = require(join(root, 'dist', 'profile', 'sites.js'));
+const { finish } = require(join(root, 'dist', 'work.js'));
 const reader = new FieldReader(binding.profileFields, (into) => binding.profileCounters(into));
 function counters() {
   const { samples, tracked, refused, overwritten } = reader.read();
@@ -25,7 +26,7 @@ const exited = (thread) => new Promise((resolve) => thread.on('exit', resolve));
 /** Live blocks whose innermost frame is the torture's. Threads leave others of the loader and of libc behind. */
 async function heldByTorture() {
   const held = { bytes: 0, blocks: 0 };
-  for (const { stack, liveSamples, allocatedBytes, freedBytes } of readTotals(binding)) {
+  for (const { stack, liveSamples, allocatedBytes, freedBytes } of finish(readTotals(binding))) {
     if (liveSamples === 0) continue;
     const frames = [...binding.profileStack(stack)].map((id) => binding.profileFrame(id));
     const names = await binding.profileSymbols(
