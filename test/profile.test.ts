@@ -141,6 +141,13 @@ for (const node of nodes) {
       t.ok(Number(samples) > 100);
     });
 
+    t.test('a sample needs little of the stack of a thread', async (t) => {
+      const { plain, unsampled, sampled } = await result<Record<string, number>>(node.path, 'stackBytes');
+      t.ok(Number(unsampled) <= Number(plain) + 128, `${unsampled} bytes`);
+      t.ok(Number(sampled) > Number(unsampled) + 256, 'it was sampled');
+      t.ok(Number(sampled) <= 1400, `${sampled} bytes`);
+    });
+
     t.test('a worker that owns the profiler is killed', async (t) => {
       t.same(await result(node.path, 'ownerKilled'), { during: 'running', after: 'installed' });
     });

@@ -34,7 +34,7 @@ bool ReadUnknown(uintptr_t address, void* into, size_t size) {
 }
 
 bool ReadableNow(uintptr_t low, uintptr_t high) {
-  constexpr size_t kBatch = 64;
+  constexpr size_t kBatch = 16;  // a hook runs on any stack, and most threads use but a few pages of theirs
   iovec pages[kBatch];
   char bytes[kBatch];
   uintptr_t page = low & ~(kReadPage - 1);

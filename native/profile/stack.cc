@@ -175,9 +175,10 @@ WORDS_OF_ANY_FRAME int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t 
     if (!isolate.IsBuiltin(pc) && isolate.CodeRange(pc) == nullptr) continue;
     if (fp <= at || fp >= high || high - fp < 16 || fp % 8 != 0) continue;
     if (!IsExitFrame(g_layout, *reinterpret_cast<const uintptr_t*>(fp - 8))) continue;
-    bool complete;
-    const int count = WalkFrames(pc, fp, at, high, frames, max, &complete);
-    bool sane = complete;
+    FrameWalk walk(pc, fp, at, high);
+    int count = 0;
+    while (count < max && walk.Next(&frames[count])) count++;
+    bool sane = walk.complete();
     for (int i = 0; i < count && sane; i++) {
       const bool v8 = isolate.IsBuiltin(frames[i].pc) || isolate.CodeRange(frames[i].pc) != nullptr;
       sane = v8 ? PlausibleFrame(isolate, frames[i].pc, frames[i].fp) : frames[i].pc >= 0x10000;
@@ -185,6 +186,42 @@ WORDS_OF_ANY_FRAME int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t 
     if (sane) return count;
   }
   return 0;
+}
+
+// The stack of a foreign thread may be small: one frame after the other.
+__attribute__((noinline)) uint32_t CaptureNative(FrameWalk walk, uint32_t depth, bool mapping) {
+  uint32_t ids[kMaxDepth];
+  uint32_t count = 0;
+  if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
+  RawFrame raw;
+  for (uint32_t i = 0; i < depth && count < kMaxDepth && walk.Next(&raw); i++) {
+    ids[count++] = FrameAt(raw.pc, FrameKind::kNative);
+  }
+  if (!walk.complete()) g_broken.fetch_add(1, std::memory_order_relaxed);
+  return g_stacks.Intern(ids, count * sizeof(uint32_t));
+}
+
+__attribute__((noinline)) uint32_t CaptureMixed(V8Isolate* isolate, FrameWalk walk, uintptr_t sp, uintptr_t high,
+                                                uint32_t depth, bool mapping) {
+  RawFrame raw[kMaxDepth];
+  const int max = static_cast<int>(depth);
+  int raw_count = 0;
+  bool has_script = false;
+  while (raw_count < max && walk.Next(&raw[raw_count])) {
+    const uintptr_t pc = raw[raw_count++].pc;
+    has_script = has_script || isolate->IsBuiltin(pc) || isolate->CodeRange(pc) != nullptr;
+  }
+  if (!walk.complete()) {
+    g_broken.fetch_add(1, std::memory_order_relaxed);
+    const int found = has_script ? 0 : Repair(*isolate, sp, high, raw + raw_count, max - raw_count);
+    if (found > 0) g_repaired.fetch_add(1, std::memory_order_relaxed);
+    raw_count += found;
+  }
+  uint32_t ids[kMaxDepth];
+  uint32_t count = 0;
+  if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
+  for (int i = 0; i < raw_count && count < kMaxDepth; i++) count = AppendFrame(isolate, raw[i], ids, count);
+  return g_stacks.Intern(ids, count * sizeof(uint32_t));
 }
 
 }  // namespace
@@ -235,34 +272,13 @@ uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bo
   if (thread->new_frame > own && thread->new_frame - own < kNewReach) {
     frame = reinterpret_cast<const uintptr_t*>(thread->new_frame);
   }
-  RawFrame raw[kMaxDepth];
-  int raw_count = 1;
+  const bool known = StackKnown(thread, own);
+  if (!known) g_unwalked.fetch_add(1, std::memory_order_relaxed);
+  const FrameWalk walk(frame[1], known ? frame[0] : 0, own, thread->stack_high);
+  if (depth > kMaxDepth) depth = kMaxDepth;
   V8Isolate* isolate = g_level.load(std::memory_order_relaxed) == StackLevel::kNative ? nullptr : thread->isolate;
-  const int max = static_cast<int>(depth < kMaxDepth ? depth : kMaxDepth);
-  if (StackKnown(thread, own)) {
-    bool complete;
-    raw_count = WalkFrames(frame[1], frame[0], own, thread->stack_high, raw, max, &complete);
-    if (!complete) {
-      g_broken.fetch_add(1, std::memory_order_relaxed);
-      bool has_script = false;
-      for (int i = 0; i < raw_count && isolate != nullptr; i++) {
-        has_script = has_script || isolate->IsBuiltin(raw[i].pc) || isolate->CodeRange(raw[i].pc) != nullptr;
-      }
-      if (isolate != nullptr && !has_script && raw_count < max) {
-        const int found = Repair(*isolate, own, thread->stack_high, raw + raw_count, max - raw_count);
-        if (found > 0) g_repaired.fetch_add(1, std::memory_order_relaxed);
-        raw_count += found;
-      }
-    }
-  } else {
-    raw[0] = {frame[1], 0};
-    g_unwalked.fetch_add(1, std::memory_order_relaxed);
-  }
-  uint32_t ids[kMaxDepth];
-  uint32_t count = 0;
-  if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
-  for (int i = 0; i < raw_count && count < kMaxDepth; i++) count = AppendFrame(isolate, raw[i], ids, count);
-  return g_stacks.Intern(ids, count * sizeof(uint32_t));
+  if (isolate == nullptr || !known) return CaptureNative(walk, depth, mapping);
+  return CaptureMixed(isolate, walk, own, thread->stack_high, depth, mapping);
 }
 
 const InternTable& StackStrings() { return g_strings; }

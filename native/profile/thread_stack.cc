@@ -50,33 +50,22 @@ bool LearnStack(Thread* thread, bool reads_checked) {
   return true;
 }
 
-WORDS_OF_ANY_FRAME int WalkFrames(uintptr_t pc, uintptr_t fp, uintptr_t sp, uintptr_t high, RawFrame* frames, int max,
-                                  bool* complete) {
-  int count = 0;
-  *complete = false;
-  while (count < max) {
-    const bool inside = fp >= sp && fp < high && high - fp >= 16 && fp % sizeof(uintptr_t) == 0;
-    frames[count++] = {pc, inside ? fp : 0};
-    if (!inside) {
-      *complete = fp == 0;
-      return count;
-    }
-    const uintptr_t* frame = reinterpret_cast<const uintptr_t*>(fp);
-    pc = frame[1];
-    if (pc == 0) {
-      *complete = true;
-      return count;
-    }
-    if (frame[0] <= fp) {
-      if (count < max) frames[count++] = {pc, 0};
-      *complete = frame[0] == 0 || high - fp < kBaseBytes;
-      return count;
-    }
-    sp = fp;
-    fp = frame[0];
+WORDS_OF_ANY_FRAME bool FrameWalk::Next(RawFrame* frame) {
+  if (ended_) return false;
+  const bool inside = fp_ >= sp_ && fp_ < high_ && high_ - fp_ >= 16 && fp_ % sizeof(uintptr_t) == 0;
+  *frame = {pc_, inside ? fp_ : 0};
+  if (!inside) {
+    ended_ = true;
+    complete_ = fp_ == 0;
+    return true;
   }
-  *complete = true;  // cut on purpose
-  return count;
+  const uintptr_t* words = reinterpret_cast<const uintptr_t*>(fp_);
+  pc_ = words[1];
+  ended_ = pc_ == 0;
+  const bool begins_here = words[0] <= fp_ && high_ - fp_ < kBaseBytes;
+  sp_ = fp_ + 1;  // a chain that leads down again is broken
+  fp_ = begins_here ? 0 : words[0];
+  return true;
 }
 
 }  // namespace extmem

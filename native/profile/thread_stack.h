@@ -18,9 +18,22 @@ struct RawFrame {
   uintptr_t fp;  // 0: unknown, the frame cannot be decoded
 };
 
-// Follows frame pointers from [fp] upwards; `pc` runs in the frame at `fp`. Reads only between `sp` and `high`.
-// Returns the number of frames; `complete` tells whether the walk came to where the thread began.
-int WalkFrames(uintptr_t pc, uintptr_t fp, uintptr_t sp, uintptr_t high, RawFrame* frames, int max, bool* complete);
+// Follows frame pointers upwards: `pc` runs in the frame at `fp`. Reads only between `sp` and `high`.
+class FrameWalk {
+ public:
+  FrameWalk(uintptr_t pc, uintptr_t fp, uintptr_t sp, uintptr_t high) : pc_(pc), fp_(fp), sp_(sp), high_(high) {}
+
+  // False: there was no more.
+  bool Next(RawFrame* frame);
+  // False: the chain broke before it came to where the thread began.
+  bool complete() const { return complete_; }
+
+ private:
+  uintptr_t pc_, fp_, sp_;
+  const uintptr_t high_;
+  bool ended_ = false;
+  bool complete_ = true;  // also when nobody asked for the rest
+};
 
 }  // namespace extmem
 

@@ -414,6 +414,37 @@ void SmallStack(int rounds) {
 }
 
 namespace {
+constexpr uint8_t kPaint = 0xA5;
+constexpr size_t kPaintedBytes = 256 << 10;
+
+// Paints what lies below it, allocates, and looks how far down the paint is gone.
+void* PaintAndAllocate(void* low) {
+  uint8_t* const from = static_cast<uint8_t*>(low);
+  uint8_t* const frame = static_cast<uint8_t*>(__builtin_frame_address(0));
+  constexpr ptrdiff_t kOwn = 128;  // this frame
+  for (volatile uint8_t* at = from; at < frame - kOwn; at++) *at = kPaint;
+  free(Same(malloc(100)));
+  uint8_t* at = from;
+  while (at < frame - kOwn && *at == kPaint) at++;
+  return reinterpret_cast<void*>(frame - at);
+}
+}  // namespace
+
+size_t StackOfMalloc() {
+  void* stack = mmap(nullptr, kPaintedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstack(&attributes, stack, kPaintedBytes);
+  pthread_t thread;
+  Require(pthread_create(&thread, &attributes, PaintAndAllocate, stack) == 0, "a thread on a painted stack");
+  void* used = nullptr;
+  pthread_join(thread, &used);
+  munmap(stack, kPaintedBytes);
+  pthread_attr_destroy(&attributes);
+  return reinterpret_cast<size_t>(used);
+}
+
+namespace {
 // From now on these calls fail, on all threads.
 void Deny(uint32_t call, uint32_t same, int error) {
   sock_filter filter[] = {

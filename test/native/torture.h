@@ -31,6 +31,8 @@ void Reload(int rounds);
 void BeginLoads(int);
 void EndLoads(int);
 void SmallStack(int rounds);
+// How far down the stack of a thread of its own an allocation reaches, from the frame that calls malloc.
+size_t StackOfMalloc();
 // From now on memory cannot be written by /proc/self/mem (1), nor by process_vm_writev (2), as in a strict sandbox.
 void DenyWrites(int ways);
 // From now on no thread can be started.

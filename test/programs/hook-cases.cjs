@@ -206,6 +206,17 @@ const cases = {
       restored: slotsOfExecutable() === before,
     };
   },
+  // How far an allocation reaches down the stack of a thread of the program: without us, not sampled, sampled.
+  async stackBytes() {
+    const measure = (sampleBytes) => {
+      if (sampleBytes > 0) binding.profileStart(sampleBytes, 0, 64, 1);
+      torture.stackOfMalloc(); // binds what is bound late
+      const bytes = torture.stackOfMalloc();
+      binding.profileStop();
+      return bytes;
+    };
+    return { plain: measure(0), unsampled: measure(2 ** 40), sampled: measure(1) };
+  },
   // A worker owns the profiler and is killed: another thread may then start it.
   async ownerKilled() {
     const owner = worker('own');

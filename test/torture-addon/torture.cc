@@ -30,11 +30,18 @@ napi_value RacedBlocks(napi_env env, napi_callback_info) {
   return row;
 }
 
+napi_value StackOfMalloc(napi_env env, napi_callback_info) {
+  napi_value bytes;
+  napi_create_double(env, static_cast<double>(torture::StackOfMalloc()), &bytes);
+  return bytes;
+}
+
 napi_value Init(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback call;
   } functions[] = {
+      {"stackOfMalloc", StackOfMalloc},
       {"raceRealloc", Call<torture::RaceRealloc>},
       {"freeRaced", Call<torture::FreeRaced>},
       {"racedBlocks", RacedBlocks},
