@@ -6,6 +6,8 @@
 #include "os/proc_maps.h"
 #include "os/safe_read.h"
 #include "v8/heap.h"
+#include "v8/table_reader.h"
+#include "v8/translation.h"
 
 namespace extmem {
 
@@ -18,22 +20,6 @@ constexpr int kMaxInlining = 32;
 WORDS_OF_ANY_FRAME uintptr_t Slot(uintptr_t fp, uintptr_t below) {
   return *reinterpret_cast<const uintptr_t*>(fp - below);
 }
-
-// Variable-length numbers of V8's tables: 7 bits a byte, low first.
-struct TableReader {
-  const uint8_t* at;
-  const uint8_t* end;
-
-  bool Next(uint64_t* value) {
-    *value = 0;
-    for (int shift = 0; at < end && shift < 64; shift += 7) {
-      const uint8_t byte = *at++;
-      *value |= static_cast<uint64_t>(byte & 127) << shift;
-      if ((byte & 128) == 0) return true;
-    }
-    return false;
-  }
-};
 
 int64_t Signed(uint64_t value) { return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1); }
 
@@ -67,6 +53,7 @@ int32_t InliningId(uint64_t entry) { return static_cast<int32_t>((entry >> 31) &
 struct CodeObject {
   uintptr_t object = 0;  // 0: none
   uintptr_t start = 0;
+  uint32_t size = 0;
   int32_t kind = -1;
 };
 
@@ -91,7 +78,7 @@ CodeObject FindCode(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc) {
     if (!ReadAt(code - 1 + static_cast<uintptr_t>(v8.code.size), &size) || pc - start > size) continue;
     if (!ReadAt(code - 1 + static_cast<uintptr_t>(v8.code.flags), &flags)) continue;
     if (known_map == 0) isolate->stream_map.store(map, std::memory_order_relaxed);
-    return {code, start, static_cast<int32_t>(flags & 15)};
+    return {code, start, size, static_cast<int32_t>(flags & 15)};
   }
   return {};
 }
@@ -147,7 +134,25 @@ int32_t BaselineOffset(const V8Layout& v8, const CodeObject& code, uintptr_t byt
   return -1;
 }
 
-// Optimised code: the entry names a position and, when that lies in an inlined function, where that was inlined.
+// Optimised code, as V8 itself tells what its calls stand for.
+int DecodeTranslation(const V8Layout& v8, const CodeObject& code, uintptr_t pc, ScriptFrame* frames, int max) {
+  TranslatedCall calls[kMaxInlining];
+  const OptimizedCode optimized = {code.object, code.start + code.size, code.kind == v8.kind_baseline + 1};
+  const int count = TranslateCall(v8, optimized, static_cast<uint32_t>(pc - code.start), calls,
+                                  max < kMaxInlining ? max : kMaxInlining);
+  for (int i = 0; i < count; i++) {
+    const uintptr_t bytecode = BytecodeOf(v8, calls[i].shared);
+    uint64_t entry;
+    frames[i] = {calls[i].shared, -1};
+    if (bytecode != 0 && FindPosition(v8, Field(bytecode, v8.bytecode.positions), calls[i].bytecode_offset, &entry)) {
+      frames[i].position = ScriptPosition(entry);
+    }
+  }
+  return count;
+}
+
+// Optimised code without: the entry names a position and, when that lies in an inlined function, where that was
+// inlined.
 int DecodeOptimized(const V8Layout& v8, uintptr_t code, uint64_t entry, uintptr_t shared, ScriptFrame* frames,
                     int max) {
   const uintptr_t deopt = Field(code, v8.code.deopt_data);
@@ -273,6 +278,7 @@ int DecodeFrame(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, uintptr_t 
     }
     return 1;
   }
+  if (const int count = DecodeTranslation(v8, code, pc, frames, max); count != 0) return count;
   const int32_t at = static_cast<int32_t>(pc - code.start) - 1;  // the call, not what follows it
   if (!FindPosition(v8, Field(code.object, v8.code.positions), at, &entry)) return 1;
   return DecodeOptimized(v8, code.object, entry, shared, frames, max);

@@ -39,7 +39,6 @@ const char* LoadV8Layout(V8Layout* v8) {
   v8->major = static_cast<int32_t>(strtol(version(), &rest, 10));
   v8->minor = *rest == '.' ? static_cast<int32_t>(strtol(rest + 1, nullptr, 10)) : 0;
   const bool since_12 = v8->major >= 12;
-  const bool since_13 = v8->major >= 13;
   int32_t js_function = 0, line_ends = 0;
   const Number numbers[] = {
       {&js_function, {"type_JSFunction__JS_FUNCTION_TYPE"}, kUnknown},
@@ -111,7 +110,7 @@ const char* LoadV8Layout(V8Layout* v8) {
     v8->type.js_function_last = js_function + 16;
   }
   if (v8->type.trusted_byte_array < 0) v8->type.trusted_byte_array = v8->type.byte_array;
-  v8->shared.literal_id = since_13 ? 60 : 52;
+  v8->shared.literal_id = v8->shared.flags + 4;
   v8->script.line_offset = v8->script.name + 8;
   v8->script.column_offset = v8->script.name + 16;
   v8->script.id = line_ends + 8;

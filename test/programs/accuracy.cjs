@@ -229,6 +229,27 @@ const scenarios = {
   },
 };
 
+// Code that is given up while its calls run: their return addresses are bent to where it is left.
+const shape = {
+  value() {
+    return 1;
+  },
+};
+const giveUp = [
+  (really) => {
+    if (really) shape.value = () => 2;
+    return leaf(really);
+  },
+  // A second target, so that neither is inlined.
+  (really) => leaf(really),
+];
+function givenUp(really, k) {
+  const found = giveUp[k](really);
+  sink += shape.value();
+  return found;
+}
+scenarios.givenUp = (really) => givenUp(really, really ? 0 : sink & 1);
+
 // A loop that is replaced by optimised code while it runs.
 function replaced(times) {
   let found = null;
