@@ -63,6 +63,43 @@ test('the permission model without any reading: still no exception', async (t) =
   t.equal(sample.process.fdCount, null);
 });
 
+test('a number is not ownership: the program closes our reserve, and its number is a file of the program', async (t) => {
+  const program = `
+    const { closeSync, fstatSync, openSync, readdirSync, writeSync } = require('node:fs');
+    const numbers = () => readdirSync('/proc/self/fd').map(Number);
+    const open = () => numbers().filter((fd) => { try { fstatSync(fd); return true } catch { return false } });
+    const extmem = require(${JSON.stringify(root)});
+    // What opens once for the process is open from here on.
+    extmem.start({ interval: '1h', destination: 'none' }).stop();
+    const before = open();
+    const session = extmem.start({ interval: '1h', destination: 'none' });
+    // After its first pass the reader has no file open.
+    session.once('sample', () => {
+      clearInterval(hold);
+      const ours = open().filter((fd) => !before.includes(fd));
+      const mine = [];
+      for (const fd of process.env.CLOSE ? ours : []) {
+        closeSync(fd);
+        mine.push(openSync('/dev/null', 'w'));
+      }
+      const counted = session.sample().process.fdCount;
+      const all = open().length;
+      session.stop();
+      console.log(JSON.stringify({ ours: ours.length, mine: mine.length, counted, all, after: open().length - before.length }));
+      for (const fd of mine) writeSync(fd, 'x');
+    });
+    const hold = setInterval(() => {}, 1000);`;
+  for (const node of nodes) {
+    const left = await run(node.path, ['-e', program]);
+    t.match(JSON.parse(left.stdout), { ours: 1, mine: 0, after: 0 }, left.stderr);
+    const taken = await run(node.path, ['-e', program], { env: { CLOSE: '1' } });
+    t.equal(taken.code, 0, taken.stderr);
+    const { ours, mine, counted, all, after } = JSON.parse(taken.stdout);
+    t.same([ours, mine, after], [1, 1, 1]);
+    t.equal(counted, all, 'the file of the program is counted');
+  }
+});
+
 const threaded = `
   const session = require(${JSON.stringify(root)}).start({ interval: 20, destination: (line) => console.log(line) });
   process.on('warning', ({ message }) => console.log(JSON.stringify({ warning: message })));

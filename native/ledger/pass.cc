@@ -1,8 +1,5 @@
 #include "ledger/pass.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdlib>
 
@@ -31,15 +28,14 @@ constexpr uint64_t kChunkSlackBytes = 1 << 20;
 // Text flows through a fixed buffer into the table: the text of 56 000 mappings is some 40 MiB and is never held.
 Outcome ReadSmaps(Workspace& workspace, const std::atomic<bool>& stop, SmapsParser* parser) {
   const ProcessFile smaps("/proc/self/smaps");
-  if (smaps.fd() < 0) return Outcome::kUnreadable;
+  if (!smaps.is_open()) return Outcome::kUnreadable;
   Outcome outcome = Outcome::kComplete;
   for (;;) {
     if (stop.load(std::memory_order_relaxed)) {
       outcome = Outcome::kStopped;
       break;
     }
-    const ssize_t got = read(smaps.fd(), workspace.text(), Workspace::kTextBytes);
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = smaps.Read(workspace.text(), Workspace::kTextBytes);
     if (got < 0) outcome = parser->count() == 0 ? Outcome::kUnreadable : Outcome::kTruncated;
     if (got <= 0) break;
     // A record is far longer than 64 bytes: with this much room no record of this piece can overflow the table.

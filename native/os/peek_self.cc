@@ -22,7 +22,7 @@ bool PeekSelf::ReadByCall(uint64_t address, void* into, size_t size) {
 
 bool PeekSelf::ReadByFile(uint64_t address, void* into, size_t size) {
   if (!memory_) memory_.emplace("/proc/self/mem");
-  return pread(memory_->fd(), into, size, static_cast<off_t>(address)) == static_cast<ssize_t>(size);
+  return memory_->ReadAt(into, size, address) == static_cast<ssize_t>(size);
 }
 
 bool PeekSelf::Read(uint64_t address, void* into, size_t size) {
@@ -38,8 +38,7 @@ bool PeekSelf::ResidentBytes(uint64_t start, uint64_t end, uint64_t* bytes) {
   uint64_t resident = 0;
   for (uint64_t page = start / kPageBytes; page < end / kPageBytes;) {
     const size_t want = std::min<uint64_t>(end / kPageBytes - page, buffer_words_);
-    const ssize_t got =
-        pread(pagemap_->fd(), buffer_, want * sizeof(uint64_t), static_cast<off_t>(page * sizeof(uint64_t)));
+    const ssize_t got = pagemap_->ReadAt(buffer_, want * sizeof(uint64_t), page * sizeof(uint64_t));
     if (got < static_cast<ssize_t>(sizeof(uint64_t))) return false;
     const size_t entries = static_cast<size_t>(got) / sizeof(uint64_t);
     for (size_t i = 0; i < entries; i++) resident += (buffer_[i] & kPresent) != 0;

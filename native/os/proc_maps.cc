@@ -1,14 +1,13 @@
 #include "os/proc_maps.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 
 #include "os/own_pages.h"
+#include "os/process_files.h"
 
 namespace extmem {
 
@@ -52,13 +51,12 @@ bool ParseLine(const char* at, MapLine* line) {
 
 ProcMaps::ProcMaps() : lines_(static_cast<MapLine*>(MapPages(kMaxLines * sizeof(MapLine)))) {
   if (lines_ == nullptr) return;
-  int file = static_cast<int>(syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC));
-  if (file < 0) return;
+  const ProcessFile file("/proc/self/maps");
+  if (!file.is_open()) return;
   char buffer[16384];  // the kernel hands out whole lines, at most one page at a time; a path is at most 4 KiB
   size_t filled = 0;
   for (;;) {
-    ssize_t got = syscall(SYS_read, file, buffer + filled, sizeof(buffer) - 1 - filled);
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = file.Read(buffer + filled, sizeof(buffer) - 1 - filled);
     if (got <= 0) break;
     filled += static_cast<size_t>(got);
     buffer[filled] = '\0';
@@ -70,7 +68,6 @@ ProcMaps::ProcMaps() : lines_(static_cast<MapLine*>(MapPages(kMaxLines * sizeof(
     memmove(buffer, at, filled);
     if (filled == sizeof(buffer) - 1) filled = 0;
   }
-  syscall(SYS_close, file);
 }
 
 ProcMaps::~ProcMaps() {

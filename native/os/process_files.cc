@@ -6,10 +6,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+
+#include "os/lock.h"
 
 namespace extmem {
 namespace {
@@ -29,27 +30,59 @@ double NumberAt(const char* text, const char* end) {
   return value;
 }
 
-constexpr int kNone = -1;
-constexpr int kLent = -2;
-std::atomic<int> g_reserve{kNone};
-std::atomic<bool> g_keeping{false};
+// Raw: fstat as a symbol is bound to glibc 2.33.
+bool Status(int fd, struct stat* status) { return syscall(SYS_fstat, fd, status) == 0; }
+
+// A descriptor to give up when there is none left: a file in memory of which there is no other, so that it is known
+// from whatever the program opens under its number. No reserve where the kernel makes none.
+struct Reserve {
+  Lock lock;
+  int fd = -1;
+  FileIdentity identity;
+  bool keeping = false;
+  bool lent = false;
+
+  // For the holder of the lock.
+  bool IsThere() const { return fd >= 0 && identity.Is(fd); }
+  void Open() {
+    constexpr unsigned kCloseOnExec = 1;  // MFD_CLOEXEC
+    fd = static_cast<int>(syscall(SYS_memfd_create, "extmem-reserve", kCloseOnExec));
+    identity = FileIdentity::Of(fd);
+  }
+  void GiveUp() {
+    if (IsThere()) close(fd);
+    fd = -1;
+  }
+} g_reserve;
 
 // True: a descriptor is free now. Another thread gives it back after a file or, at most, after a pass over smaps.
 bool BorrowReserve() {
   for (int tries = 0; tries < 200; tries++) {
-    int reserve = g_reserve.load();
-    if (reserve == kNone) return false;
-    if (reserve >= 0 && g_reserve.compare_exchange_strong(reserve, kLent)) {
-      close(reserve);
-      return true;
+    {
+      Locked locked(&g_reserve.lock);
+      if (!g_reserve.lent) {
+        g_reserve.lent = g_reserve.IsThere();
+        g_reserve.GiveUp();
+        return g_reserve.lent;
+      }
     }
     usleep(1000);  // a poll, not a lock: the borrower may hold a second file itself, and would wait for ever
   }
   return false;
 }
 
-// Raw: fstat as a symbol is bound to glibc 2.33.
-bool Status(int fd, struct stat* status) { return syscall(SYS_fstat, fd, status) == 0; }
+void ReturnReserve() {
+  {
+    Locked locked(&g_reserve.lock);
+    g_reserve.lent = false;
+  }
+  KeepReserve();
+}
+
+bool IsReserve(int fd) {
+  Locked locked(&g_reserve.lock);
+  return fd == g_reserve.fd && g_reserve.IsThere();
+}
 
 int OpenToRead(const char* path, int flags) { return open(path, O_RDONLY | O_CLOEXEC | flags); }
 
@@ -86,33 +119,45 @@ ProcessFile::ProcessFile(const char* path, int flags) : fd_(OpenToRead(path, fla
 
 ProcessFile::~ProcessFile() {
   if (IsOurs()) close(fd_);
-  if (!from_reserve_) return;
-  g_reserve.store(kNone);
-  KeepReserve();
+  if (from_reserve_) ReturnReserve();
+}
+
+ssize_t ProcessFile::Read(void* into, size_t size) const {
+  ssize_t got;
+  do {
+    got = IsOurs() ? read(fd_, into, size) : -1;
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
+ssize_t ProcessFile::ReadAt(void* into, size_t size, uint64_t offset) const {
+  return IsOurs() ? pread(fd_, into, size, static_cast<off_t>(offset)) : -1;
+}
+
+ssize_t ProcessFile::WriteAt(const void* from, size_t size, uint64_t offset) const {
+  return IsOurs() ? pwrite(fd_, from, size, static_cast<off_t>(offset)) : -1;
 }
 
 void KeepReserve() {
-  int none = kNone;
-  if (!g_keeping.load() || !g_reserve.compare_exchange_strong(none, kLent)) return;
-  const int reserve = OpenToRead("/dev/null", 0);
-  g_reserve.store(reserve >= 0 ? reserve : kNone);
+  Locked locked(&g_reserve.lock);
+  if (g_reserve.keeping && !g_reserve.lent && !g_reserve.IsThere()) g_reserve.Open();
 }
 
 void HoldReserve(bool hold) {
-  g_keeping.store(hold);
-  if (hold) return KeepReserve();
-  int reserve = g_reserve.load();
-  if (reserve >= 0 && g_reserve.compare_exchange_strong(reserve, kNone)) close(reserve);
+  {
+    Locked locked(&g_reserve.lock);
+    g_reserve.keeping = hold;
+    if (!hold) return g_reserve.GiveUp();
+  }
+  KeepReserve();
 }
 
 long ReadWholeFile(const char* path, char* into, size_t capacity) {
   const ProcessFile file(path, O_NONBLOCK);
-  if (file.fd() < 0) return -1;
   size_t length = 0;
-  ssize_t got = 0;
-  while (length < capacity) {
-    got = read(file.fd(), into + length, capacity - length);
-    if (got < 0 && errno == EINTR) continue;
+  ssize_t got = file.is_open() ? 0 : -1;
+  while (length < capacity && file.is_open()) {
+    got = file.Read(into + length, capacity - length);
     if (got <= 0) break;
     length += static_cast<size_t>(got);
   }
@@ -141,9 +186,9 @@ double ThreadCount() {
 DescriptorCounts CountDescriptors(char* buffer, size_t capacity) {
   DescriptorCounts counts{0, 0, 0, 0, 0};
   const ProcessFile directory("/proc/self/fd", O_DIRECTORY);
-  if (directory.fd() < 0) return {NAN, NAN, NAN, NAN, NAN};
+  if (!directory.is_open()) return {NAN, NAN, NAN, NAN, NAN};
   for (;;) {
-    const long got = syscall(SYS_getdents64, directory.fd(), buffer, capacity);
+    const long got = directory.IsOurs() ? syscall(SYS_getdents64, directory.fd(), buffer, capacity) : -1;
     if (got < 0) counts = {NAN, NAN, NAN, NAN, NAN};
     if (got <= 0) break;
     for (long at = 0; at < got;) {
@@ -153,7 +198,7 @@ DescriptorCounts CountDescriptors(char* buffer, size_t capacity) {
       at += entry.length;
       if (*name < '0' || *name > '9') continue;
       const int fd = static_cast<int>(NumberAt(name, name + std::strlen(name)));
-      if (fd == directory.fd() || fd == g_reserve.load()) continue;
+      if (fd == directory.fd() || IsReserve(fd)) continue;
       struct stat status;
       if (!Status(fd, &status)) continue;  // closed meanwhile
       counts.all++;

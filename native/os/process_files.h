@@ -3,6 +3,8 @@
 #ifndef EXTMEM_OS_PROCESS_FILES_H_
 #define EXTMEM_OS_PROCESS_FILES_H_
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -22,6 +24,7 @@ class FileIdentity {
 
 // A file that opens even in a process that has no descriptor left, which is a process that somebody wants to
 // understand: while a reserve is held it is given up for the time that the file is open.
+// -1 from all that moves bytes: not opened, or not ours any more.
 class ProcessFile {
  public:
   explicit ProcessFile(const char* path, int flags = 0);
@@ -29,8 +32,12 @@ class ProcessFile {
   ProcessFile(const ProcessFile&) = delete;
   ProcessFile& operator=(const ProcessFile&) = delete;
 
-  int fd() const { return fd_; }  // -1: could not be opened
+  bool is_open() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
   bool IsOurs() const { return identity_.Is(fd_); }
+  ssize_t Read(void* into, size_t size) const;
+  ssize_t ReadAt(void* into, size_t size, uint64_t offset) const;
+  ssize_t WriteAt(const void* from, size_t size, uint64_t offset) const;
 
  private:
   int fd_;

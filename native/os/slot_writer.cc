@@ -14,8 +14,7 @@ namespace extmem {
 SlotWriter::SlotWriter() : memory_("/proc/self/mem", O_RDWR), page_bytes_(getauxval(AT_PAGESZ)) {}
 
 bool SlotWriter::WriteByFile(std::atomic<uintptr_t>* place, uintptr_t value) {
-  return memory_.IsOurs() &&
-         pwrite(memory_.fd(), &value, sizeof(value), reinterpret_cast<off_t>(place)) == sizeof(value);
+  return memory_.WriteAt(&value, sizeof(value), reinterpret_cast<uintptr_t>(place)) == sizeof(value);
 }
 
 bool SlotWriter::WriteByCall(std::atomic<uintptr_t>* place, uintptr_t value) {

@@ -1,9 +1,7 @@
 #include "os/symbols.h"
 
 #include <cxxabi.h>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 #include "os/elf_image.h"
 #include "os/lock.h"
 #include "os/own_pages.h"
+#include "os/process_files.h"
 #include "os/safe_read.h"
 
 namespace extmem {
@@ -29,17 +28,16 @@ std::vector<Module>& KnownList() {
 class SymbolFile {
  public:
   explicit SymbolFile(const char* path) {
-    const int file = static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
-    if (file < 0) return;
-    const off_t size = lseek(file, 0, SEEK_END);
+    const ProcessFile file(path);
+    if (!file.IsOurs()) return;
+    const off_t size = lseek(file.fd(), 0, SEEK_END);
     if (size > static_cast<off_t>(sizeof(ElfW(Ehdr)))) {
-      void* data = mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE, file, 0);
+      void* data = mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE, file.fd(), 0);
       if (data != MAP_FAILED) {
         data_ = static_cast<const uint8_t*>(data);
         size_ = static_cast<size_t>(size);
       }
     }
-    syscall(SYS_close, file);
     if (data_ != nullptr) FindTables();
   }
   ~SymbolFile() {
