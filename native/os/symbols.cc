@@ -1,7 +1,6 @@
 #include "os/symbols.h"
 
 #include <cxxabi.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,75 +23,79 @@ std::vector<Module>& KnownList() {
   return *list;
 }
 
-// A file mapped for reading, with its symbol table.
+// The symbol table of a file. Read in pieces: a mapping of it would count as ours for as long as it is looked through,
+// which is 5 to 10 MiB for Node's own executable.
 class SymbolFile {
  public:
-  explicit SymbolFile(const char* path) {
-    const ProcessFile file(path);
-    if (!file.IsOurs()) return;
-    const off_t size = lseek(file.fd(), 0, SEEK_END);
-    if (size > static_cast<off_t>(sizeof(ElfW(Ehdr)))) {
-      void* data = mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE, file.fd(), 0);
-      if (data != MAP_FAILED) {
-        data_ = static_cast<const uint8_t*>(data);
-        size_ = static_cast<size_t>(size);
+  explicit SymbolFile(const char* path) : file_(path) {
+    if (file_.IsOurs()) FindTables();
+  }
+
+  // Calls visit(symbol) for each, until it returns false.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    std::vector<ElfW(Sym)> piece(kPieceSymbols);
+    for (uint64_t first = 0; first < count_; first += piece.size()) {
+      if (count_ - first < piece.size()) piece.resize(count_ - first);
+      if (!Read(symbols_ + first * sizeof(ElfW(Sym)), piece.data(), piece.size() * sizeof(ElfW(Sym)))) return;
+      for (const ElfW(Sym) & symbol : piece) {
+        if (!visit(symbol)) return;
       }
     }
-    if (data_ != nullptr) FindTables();
   }
-  ~SymbolFile() {
-    if (data_ != nullptr) munmap(const_cast<uint8_t*>(data_), size_);
-  }
-  SymbolFile(const SymbolFile&) = delete;
-  SymbolFile& operator=(const SymbolFile&) = delete;
-
-  size_t count() const { return count_; }
-  const ElfW(Sym) & symbol(size_t index) const { return symbols_[index]; }
-  const char* name(const ElfW(Sym) & symbol) const {
-    return symbol.st_name < strings_size_ ? strings_ + symbol.st_name : "";
+  std::string Name(const ElfW(Sym) & symbol) const {
+    std::string name;
+    for (uint64_t at = symbol.st_name; at < strings_bytes_;) {
+      char piece[256];
+      const size_t bytes = static_cast<size_t>(std::min<uint64_t>(sizeof(piece), strings_bytes_ - at));
+      if (!Read(strings_ + at, piece, bytes)) break;
+      const size_t length = strnlen(piece, bytes);
+      name.append(piece, length);
+      if (length < bytes) break;
+      at += bytes;
+    }
+    return name;
   }
   // The file may have been replaced since it was loaded: its first bytes must be those in memory.
   bool Matches(uintptr_t low) const {
-    uint8_t loaded[512];
-    return data_ != nullptr && size_ >= sizeof(loaded) && ReadUnknown(low, loaded, sizeof(loaded)) &&
-           memcmp(loaded, data_, sizeof(loaded)) == 0;
+    uint8_t loaded[512], stored[512];
+    return Read(0, stored, sizeof(stored)) && ReadUnknown(low, loaded, sizeof(loaded)) &&
+           memcmp(loaded, stored, sizeof(loaded)) == 0;
   }
 
  private:
-  template <typename T>
-  const T* At(uint64_t offset, uint64_t bytes) const {
-    return offset <= size_ && bytes <= size_ - offset ? reinterpret_cast<const T*>(data_ + offset) : nullptr;
+  static constexpr size_t kPieceSymbols = 2048;  // 48 KiB
+
+  bool Read(uint64_t offset, void* into, size_t bytes) const {
+    return file_.ReadAt(into, bytes, offset) == static_cast<ssize_t>(bytes);
   }
 
   void FindTables() {
-    const auto* header = At<ElfW(Ehdr)>(0, sizeof(ElfW(Ehdr)));
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_shentsize != sizeof(ElfW(Shdr))) return;
-    const auto* sections = At<ElfW(Shdr)>(header->e_shoff, uint64_t{header->e_shnum} * sizeof(ElfW(Shdr)));
-    if (sections == nullptr) return;
+    ElfW(Ehdr) header;
+    if (!Read(0, &header, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+        header.e_shentsize != sizeof(ElfW(Shdr))) {
+      return;
+    }
+    std::vector<ElfW(Shdr)> sections(header.e_shnum);
+    if (!Read(header.e_shoff, sections.data(), sections.size() * sizeof(ElfW(Shdr)))) return;
     // The full table when there is one; a stripped file still exports some names.
     for (const uint32_t wanted : {SHT_SYMTAB, SHT_DYNSYM}) {
-      for (int i = 0; i < header->e_shnum && count_ == 0; i++) {
-        const ElfW(Shdr)& table = sections[i];
-        if (table.sh_type != wanted || table.sh_link >= header->e_shnum) continue;
-        const ElfW(Shdr)& strings = sections[table.sh_link];
-        symbols_ = At<ElfW(Sym)>(table.sh_offset, table.sh_size);
-        strings_ = At<char>(strings.sh_offset, strings.sh_size);
-        if (symbols_ == nullptr || strings_ == nullptr || strings.sh_size == 0 ||
-            strings_[strings.sh_size - 1] != '\0') {
-          continue;
-        }
-        strings_size_ = strings.sh_size;
+      for (const ElfW(Shdr) & table : sections) {
+        if (table.sh_type != wanted || table.sh_link >= sections.size()) continue;
+        symbols_ = table.sh_offset;
         count_ = table.sh_size / sizeof(ElfW(Sym));
+        strings_ = sections[table.sh_link].sh_offset;
+        strings_bytes_ = sections[table.sh_link].sh_size;
+        if (count_ != 0) return;
       }
     }
   }
 
-  const uint8_t* data_ = nullptr;
-  size_t size_ = 0;
-  const ElfW(Sym) * symbols_ = nullptr;
-  const char* strings_ = nullptr;
-  uint64_t strings_size_ = 0;
-  size_t count_ = 0;
+  const ProcessFile file_;
+  uint64_t symbols_ = 0;  // offsets in the file
+  uint64_t count_ = 0;
+  uint64_t strings_ = 0;
+  uint64_t strings_bytes_ = 0;
 };
 
 const char* FileOf(const Module& module) { return module.path.empty() ? "/proc/self/exe" : module.path.c_str(); }
@@ -119,12 +122,11 @@ const Module* ModuleOf(const std::vector<Module>& modules, const Address& addres
 
 // Names the addresses of one module; `wanted` is sorted by address.
 void SymbolizeModule(const Module& module, const std::vector<std::pair<uint64_t, Symbol*>>& wanted) {
-  SymbolFile file(FileOf(module));
+  const SymbolFile file(FileOf(module));
   if (!file.Matches(module.low)) return;
-  for (size_t i = 0; i < file.count(); i++) {
-    const ElfW(Sym)& symbol = file.symbol(i);
+  file.ForEach([&](const ElfW(Sym) & symbol) {
     const int type = ELF64_ST_TYPE(symbol.st_info);
-    if (symbol.st_shndx == SHN_UNDEF || symbol.st_size == 0 || (type != STT_FUNC && type != STT_NOTYPE)) continue;
+    if (symbol.st_shndx == SHN_UNDEF || symbol.st_size == 0 || (type != STT_FUNC && type != STT_NOTYPE)) return true;
     const uint64_t start = module.base + symbol.st_value;
     const uint64_t end = start + symbol.st_size;
     auto at =
@@ -132,10 +134,11 @@ void SymbolizeModule(const Module& module, const std::vector<std::pair<uint64_t,
                          [](const std::pair<uint64_t, Symbol*>& item, uint64_t value) { return item.first < value; });
     for (; at != wanted.end() && at->first < end; ++at) {
       if (!at->second->name.empty()) continue;  // an alias
-      at->second->name = Demangled(file.name(symbol));
+      at->second->name = Demangled(file.Name(symbol).c_str());
       at->second->offset = at->first - start;
     }
-  }
+    return true;
+  });
 }
 
 struct Note {
@@ -202,8 +205,8 @@ std::vector<Symbol> Symbolize(const std::vector<Module>& modules, const std::vec
   return symbols;
 }
 
-uintptr_t FindStaticSymbol(const char* name, uint64_t multiple, uint64_t* size) {
-  SymbolFile file("/proc/self/exe");
+uintptr_t FindStaticTable(const char* name, uint64_t row_bytes, uint64_t min_rows, uint64_t max_rows, uint64_t* rows) {
+  const SymbolFile file("/proc/self/exe");
   uintptr_t base = 0;
   dl_iterate_phdr(
       [](dl_phdr_info* info, size_t, void* data) {
@@ -211,14 +214,17 @@ uintptr_t FindStaticSymbol(const char* name, uint64_t multiple, uint64_t* size) 
         return 1;
       },
       &base);
-  for (size_t i = 0; i < file.count(); i++) {
-    const ElfW(Sym)& symbol = file.symbol(i);
-    if (symbol.st_size == 0 || symbol.st_size % multiple != 0 || ELF64_ST_TYPE(symbol.st_info) != STT_OBJECT) continue;
-    if (strcmp(file.name(symbol), name) != 0) continue;
-    *size = symbol.st_size;
-    return base + symbol.st_value;
-  }
-  return 0;
+  uintptr_t found = 0;
+  file.ForEach([&](const ElfW(Sym) & symbol) {
+    if (ELF64_ST_TYPE(symbol.st_info) != STT_OBJECT || symbol.st_size % row_bytes != 0 ||
+        symbol.st_size < min_rows * row_bytes || symbol.st_size > max_rows * row_bytes || file.Name(symbol) != name) {
+      return true;
+    }
+    *rows = symbol.st_size / row_bytes;
+    found = base + symbol.st_value;
+    return false;
+  });
+  return found;
 }
 
 }  // namespace extmem

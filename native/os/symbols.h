@@ -35,9 +35,9 @@ struct Symbol {
 
 std::vector<Symbol> Symbolize(const std::vector<Module>& modules, const std::vector<Address>& addresses);
 
-// Where a local symbol of the executable lies in this process, by its mangled name, among those whose size is a
-// multiple of `multiple`; 0 when it is not there. `size` receives its size.
-uintptr_t FindStaticSymbol(const char* name, uint64_t multiple, uint64_t* size);
+// Where a table among the local symbols of the executable lies in this process, by its mangled name: `min_rows` to
+// `max_rows` rows of `row_bytes`, of which `rows` receives the number. 0 when it is not there.
+uintptr_t FindStaticTable(const char* name, uint64_t row_bytes, uint64_t min_rows, uint64_t max_rows, uint64_t* rows);
 
 }  // namespace extmem
 

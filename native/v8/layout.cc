@@ -121,11 +121,13 @@ const char* LoadV8Layout(V8Layout* v8) {
     v8->code.size = v8->code.flags + 8;
   }
   // Only an aid to find lines in baseline code: without it such a frame shows the line where its function starts.
-  uint64_t size = 0;
-  const uintptr_t sizes = FindStaticSymbol("_ZN2v88internal11interpreter9Bytecodes14kBytecodeSizesE", 3, &size);
-  if (sizes != 0 && size <= 3 * 256) {
+  // Three rows, by the scale of the operands; an opcode is a byte, and V8 has had more than 150 since version 9.
+  uint64_t bytecodes = 0;
+  const uintptr_t sizes =
+      FindStaticTable("_ZN2v88internal11interpreter9Bytecodes14kBytecodeSizesE", 3, 150, 256, &bytecodes);
+  if (sizes != 0) {
     v8->bytecode_sizes = reinterpret_cast<const uint8_t*>(sizes);
-    v8->bytecodes = static_cast<int32_t>(size / 3);
+    v8->bytecodes = static_cast<int32_t>(bytecodes);
   }
   return nullptr;
 }
