@@ -172,6 +172,8 @@ export interface ProfileNumbers {
   readonly broken: number;
   /** of which went on at the newest JavaScript below. */
   readonly repaired: number;
+  /** JavaScript frames without a line: finding it takes more than one sample may do. */
+  readonly unplaced: number;
   /** memory of the profiler's tables. */
   readonly ownBytes: number;
   /** executable and libraries looked at. */

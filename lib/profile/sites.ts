@@ -98,7 +98,9 @@ export class StackReader {
     for (const stack of stacks) {
       yield;
       for (const id of this.#binding.profileStack(stack)) {
-        if (this.#frames.has(id)) continue;
+        const known = this.#frames.get(id);
+        // The line of a frame in a large script may be found later (native/v8/lines.h).
+        if (known !== undefined && (known.kind !== 'javascript' || known.line > 0)) continue;
         const frame = this.#binding.profileFrame(id);
         if (frame === null) continue;
         const { kind, name, script, line, column, pc, generation } = frame;

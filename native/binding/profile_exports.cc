@@ -99,12 +99,14 @@ Napi::Value FrameOf(const Napi::CallbackInfo& info) {
   const FrameRecord& frame = *static_cast<const FrameRecord*>(StackFrames().Bytes(id));
   Napi::Object object = Napi::Object::New(env);
   object.Set("kind", NameOf(env, kFrameKinds, frame.kind));
-  object.Set("pc", static_cast<double>(frame.pc));
-  object.Set("generation", frame.generation);
+  const bool has_pc = frame.kind != FrameKind::kJavaScript;
+  const LinePlace place = FrameLine(id);
+  object.Set("pc", has_pc ? static_cast<double>(frame.place) : 0);
+  object.Set("generation", has_pc ? frame.detail : 0);
   object.Set("name", InternedText(env, frame.name));
   object.Set("script", InternedText(env, frame.script));
-  object.Set("line", frame.line);
-  object.Set("column", frame.column);
+  object.Set("line", LineOfPlace(place));
+  object.Set("column", ColumnOfPlace(place));
   return object;
 }
 

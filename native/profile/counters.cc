@@ -41,6 +41,7 @@ ProfileNumbers CountProfile() {
   numbers.unwalked = stacks.unwalked;
   numbers.broken = stacks.broken;
   numbers.repaired = stacks.repaired;
+  numbers.unplaced = stacks.unplaced;
   numbers.ownBytes = ProfileOwnBytes();
   numbers.objects = hooks.objects;
   numbers.patchedObjects = hooks.patched_objects;

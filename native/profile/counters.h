@@ -34,6 +34,7 @@ namespace extmem {
   X(unwalked, "samples on a stack whose bounds are unknown: caller only")                            \
   X(broken, "walks that ended before the start of the thread")                                       \
   X(repaired, "of which went on at the newest JavaScript below")                                     \
+  X(unplaced, "JavaScript frames without a line: finding it takes more than one sample may do")      \
   X(ownBytes, "memory of the profiler's tables")                                                     \
   X(objects, "executable and libraries looked at")                                                   \
   X(patchedObjects, "of which have at least one slot rewritten")                                     \

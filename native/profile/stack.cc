@@ -30,8 +30,9 @@ bool g_layout_loaded = false;
 std::atomic<StackLevel> g_level{StackLevel::kNative};
 std::atomic<uint32_t> g_generation{0};
 std::atomic<uint32_t> g_isolates{0};
-std::atomic<uint64_t> g_decoded, g_unreadable, g_unwalked, g_broken, g_repaired;
+std::atomic<uint64_t> g_decoded, g_unreadable, g_unwalked, g_broken, g_repaired, g_unplaced;
 CacheEntry* g_cache = nullptr;
+std::atomic<LinePlace>* g_lines = nullptr;  // by frame: lines that were found later
 InternTable g_strings, g_frames, g_stacks;
 InternTable g_groups;  // the functions that were inlined into one frame, innermost first
 Lock g_vacant_lock;
@@ -85,7 +86,7 @@ void CachePut(const FrameKey& key, uint64_t value) {
 
 uint32_t FrameAt(uint64_t pc, FrameKind kind) {
   const uint32_t generation = g_generation.load(std::memory_order_relaxed);
-  const FrameKey key = {pc, static_cast<uint64_t>(kind) << 32 | generation};
+  const FrameKey key = {pc, static_cast<uint64_t>(kind) << 32 | generation, {}};
   uint64_t value;
   if (CacheFind(key, &value)) return static_cast<uint32_t>(value);
   const FrameRecord record = {pc, 0, 0, 0, 0, kind, generation};
@@ -94,27 +95,43 @@ uint32_t FrameAt(uint64_t pc, FrameKind kind) {
   return id;
 }
 
-// Names and place of one function of a frame.
-uint32_t Describe(const ScriptFrame& frame) {
+// Names and place of one function of a frame. `settled` is cleared when a later sample may find more.
+uint32_t Describe(const V8Isolate& isolate, const ScriptFrame& frame, SampleWork* work, bool* settled) {
   char text[512];
   FrameRecord record = {0, 0, 0, 0, 0, FrameKind::kJavaScript, 0};
   int32_t start;
   size_t length = FunctionName(g_layout, frame.shared, text, 256, &start);
   if (length != 0) record.name = g_strings.Intern(text, static_cast<uint32_t>(length));
   const uintptr_t script = ScriptOf(g_layout, frame.shared);
-  if (script != 0) {
-    length = CopyString(g_layout, Field(script, g_layout.script.name), text, sizeof(text));
-    if (length != 0) record.script = g_strings.Intern(text, static_cast<uint32_t>(length));
-    if (g_level.load(std::memory_order_relaxed) == StackLevel::kLines &&
-        !LineOf(g_layout, script, frame.position >= 0 ? frame.position : start, &record.line, &record.column)) {
-      record.line = record.column = 0;
-    }
+  if (script == 0) return g_frames.Intern(&record, sizeof(record));
+  length = CopyString(g_layout, Field(script, g_layout.script.name), text, sizeof(text));
+  if (length != 0) record.script = g_strings.Intern(text, static_cast<uint32_t>(length));
+  if (g_level.load(std::memory_order_relaxed) != StackLevel::kLines || frame.position == kPositionNotReached) {
+    return g_frames.Intern(&record, sizeof(record));
   }
-  return g_frames.Intern(&record, sizeof(record));
+  const ScriptRef ref = RefOf(g_layout, isolate, script);
+  const int32_t position = frame.position >= 0 ? frame.position : start;
+  LinePlace place;
+  switch (FindLine(g_layout, ref, position, &work->texts, &place)) {
+    case LineAnswer::kKnown:
+      record.line = LineOfPlace(place);
+      record.column = ColumnOfPlace(place);
+      break;
+    case LineAnswer::kLater:
+      record.place = ref.key;
+      record.detail = static_cast<uint32_t>(position);
+      break;
+    case LineAnswer::kNever:
+      break;
+  }
+  const uint32_t id = g_frames.Intern(&record, sizeof(record));
+  if (record.place != 0 && g_lines[id].load(std::memory_order_relaxed) == 0 && !AwaitLine(ref, position, &g_lines[id]))
+    *settled = false;
+  return id;
 }
 
 // Appends the frames that one physical frame of V8 stands for.
-uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, uint32_t* ids, uint32_t count) {
+uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, SampleWork* work, uint32_t* ids, uint32_t count) {
   FrameKey key;
   FrameClass kind = FrameClass::kNative;
   if (isolate != nullptr && raw.fp != 0) kind = ClassifyFrame(g_layout, *isolate, raw.pc, raw.fp, &key);
@@ -137,12 +154,20 @@ uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, uint32_t* ids, uin
     ScriptFrame frames[kMaxInlined];
     uint32_t group[kMaxInlined];
     bool repeatable;
-    const int functions = DecodeFrame(g_layout, isolate, raw.pc, raw.fp, frames, kMaxInlined, &repeatable);
-    for (int i = 0; i < functions; i++) group[i] = Describe(frames[i]);
+    const bool had_all = work->tables.IsFresh();
+    const int functions =
+        DecodeFrame(g_layout, isolate, raw.pc, raw.fp, frames, kMaxInlined, &work->tables, &repeatable);
+    bool settled = true;
+    if (frames[0].position == kPositionNotReached) {
+      settled = had_all;  // no later sample could do more
+      g_unplaced.fetch_add(had_all, std::memory_order_relaxed);
+    }
+    for (int i = 0; i < functions; i++) group[i] = Describe(*isolate, frames[i], work, &settled);
     value = functions == 1 ? group[0] : g_groups.Intern(group, functions * sizeof(uint32_t)) | kGroup;
     if (value == kGroup) value = group[functions - 1];  // full: the function that really has a frame
-    if (repeatable) CachePut(key, value);
+    if (repeatable && settled) CachePut(key, value);
   }
+  if (LinesAwaited()) AdvanceLines(g_layout, key.script, &work->texts);
   if ((value & kGroup) == 0) {
     ids[count++] = static_cast<uint32_t>(value);
     return count;
@@ -219,8 +244,9 @@ __attribute__((noinline)) uint32_t CaptureMixed(V8Isolate* isolate, FrameWalk wa
   }
   uint32_t ids[kMaxDepth];
   uint32_t count = 0;
+  SampleWork work;
   if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
-  for (int i = 0; i < raw_count && count < kMaxDepth; i++) count = AppendFrame(isolate, raw[i], ids, count);
+  for (int i = 0; i < raw_count && count < kMaxDepth; i++) count = AppendFrame(isolate, raw[i], &work, ids, count);
   return g_stacks.Intern(ids, count * sizeof(uint32_t));
 }
 
@@ -232,6 +258,8 @@ bool StackInit() {
       !g_stacks.Init(kMaxStacks, 1u << 21) || !g_groups.Init(1u << 13, 1u << 19)) {
     return false;
   }
+  g_lines = OwnArray<std::atomic<LinePlace>>(kMaxFrames);
+  if (g_lines == nullptr || !LinesInit()) return false;
   g_cache = OwnArray<CacheEntry>(kCacheEntries);
   return g_cache != nullptr;
 }
@@ -264,7 +292,9 @@ bool StackRegisterThread(Thread* thread) {
 void StackUnregisterThread(Thread* thread) {
   V8Isolate* isolate = thread->isolate;
   thread->isolate = nullptr;
-  if (isolate != nullptr) GiveBackIsolate(isolate);
+  if (isolate == nullptr) return;
+  ForgetLines(isolate->number);
+  GiveBackIsolate(isolate);
 }
 
 uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping) {
@@ -285,9 +315,14 @@ const InternTable& StackStrings() { return g_strings; }
 const InternTable& StackFrames() { return g_frames; }
 const InternTable& Stacks() { return g_stacks; }
 
+LinePlace FrameLine(uint32_t frame) {
+  const FrameRecord& record = *static_cast<const FrameRecord*>(g_frames.Bytes(frame));
+  return record.line != 0 ? PackPlace(record.line, record.column) : g_lines[frame].load(std::memory_order_relaxed);
+}
+
 StackCounters StackCount() {
   auto get = [](const std::atomic<uint64_t>& value) { return value.load(std::memory_order_relaxed); };
-  return {get(g_decoded), get(g_unreadable), get(g_unwalked), get(g_broken), get(g_repaired)};
+  return {get(g_decoded), get(g_unreadable), get(g_unwalked), get(g_broken), get(g_repaired), get(g_unplaced)};
 }
 
 uint64_t StackOwnBytes() {

@@ -33,13 +33,13 @@ enum class StackLevel : uint32_t { kNative, kNames, kLines };
 
 // Interned byte for byte, so it has no padding.
 struct FrameRecord {
-  uint64_t pc;      // return address; 0 for JavaScript
+  uint64_t place;   // return address; of JavaScript whose line was not known at first sight its script (ScriptRef.key)
   uint32_t name;    // in StackStrings(), 0 = none
   uint32_t script;  // likewise
-  int32_t line;     // from 1, 0 = unknown
+  int32_t line;     // from 1, 0 = see FrameLine()
   int32_t column;
   FrameKind kind;
-  uint32_t generation;  // how many objects had been unloaded when the pc was seen
+  uint32_t detail;  // how many objects had been unloaded when the pc was seen; of such JavaScript, its position
 };
 
 constexpr uint32_t kMaxDepth = 128;
@@ -51,6 +51,7 @@ struct StackCounters {
   uint64_t unwalked;    // samples on a stack whose bounds are unknown: caller only
   uint64_t broken;      // walks that ended before the start of the thread
   uint64_t repaired;    // of these, continued at the newest JavaScript below
+  uint64_t unplaced;    // frames left without a line, because their work exceeds what one sample may do
 };
 
 // Maps the tables. Not from a hook.
@@ -72,7 +73,9 @@ uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bo
 
 const InternTable& StackStrings();
 const InternTable& StackFrames();  // of FrameRecord
-const InternTable& Stacks();       // of uint32_t frame numbers, innermost first
+// Where a frame of JavaScript is; 0 while its line is not known.
+LinePlace FrameLine(uint32_t frame);
+const InternTable& Stacks();  // of uint32_t frame numbers, innermost first
 StackCounters StackCount();
 uint64_t StackOwnBytes();
 

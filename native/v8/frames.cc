@@ -23,12 +23,13 @@ WORDS_OF_ANY_FRAME uintptr_t Slot(uintptr_t fp, uintptr_t below) {
 
 int64_t Signed(uint64_t value) { return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1); }
 
-// The entry in force at `offset`: position in the text and inlining id, packed.
-bool FindPosition(const V8Layout& v8, uintptr_t table, int32_t offset, uint64_t* entry) {
-  const uint8_t* bytes;
+// The entry in force at `offset`: position in the text and inlining id, packed. kNoPosition or kPositionNotReached when
+// there is none, else 0.
+int32_t FindPosition(const V8Layout& v8, uintptr_t table, int32_t offset, Work* work, uint64_t* entry) {
+  uintptr_t first;
   size_t length;
-  if (!Bytes(v8, table, &bytes, &length)) return false;
-  TableReader reader = {bytes, bytes + length};
+  if (!Bytes(v8, table, &first, &length)) return kNoPosition;
+  ByteReader reader(first, length, work);
   int64_t code = -1;
   int64_t position = 0;
   bool any = false;
@@ -41,8 +42,9 @@ bool FindPosition(const V8Layout& v8, uintptr_t table, int32_t offset, uint64_t*
     position += Signed(move);
     any = true;
   }
+  if (code <= offset && reader.IsCutShort()) return kPositionNotReached;
   *entry = static_cast<uint64_t>(position);
-  return any;
+  return any ? 0 : kNoPosition;
 }
 
 int32_t ScriptPosition(uint64_t entry) {
@@ -58,17 +60,20 @@ struct CodeObject {
 };
 
 // Steps back from pc to the header of the instructions it lies in. Instructions start at multiples of 32.
-CodeObject FindCode(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc) {
+CodeObject FindCode(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, Work* work) {
   const AddressRange* range = isolate->CodeRange(pc);
   if (range == nullptr || isolate->IsBuiltin(pc)) return {};
   constexpr uintptr_t kStep = 32;
-  constexpr int kMaxSteps = 65536;
   const uintptr_t header = static_cast<uintptr_t>(v8.stream_header);
   uintptr_t known_map = isolate->stream_map.load(std::memory_order_relaxed);
   uintptr_t start = pc & ~(kStep - 1);
-  for (int step = 0; step < kMaxSteps && start > range->start + 64; step++, start -= kStep) {
-    if (!Readable(start - header, 16)) return {};
-    const uintptr_t map = ReadWord(start - header);
+  uintptr_t page = 0;  // readable
+  for (; !work->IsDone() && start > range->start + 64; start -= kStep) {
+    work->Spend(1);
+    // Headers have a size that keeps both words on one page.
+    if (page != (start - header) / kReadPage && !Readable(start - header, 16)) return {};
+    page = (start - header) / kReadPage;
+    const uintptr_t map = *reinterpret_cast<const uintptr_t*>(start - header);
     if (known_map != 0 ? map != known_map : !IsReference(map)) continue;
     const uintptr_t code = ReadWord(start - header + 8);
     if (!IsReference(code)) continue;
@@ -105,37 +110,42 @@ uintptr_t RunningBytecode(const V8Layout& v8, uintptr_t shared, uintptr_t fp) {
 
 // The bytecode that a return address in baseline code belongs to. The table holds the sizes of the machine code of the
 // prologue and of each bytecode.
-int32_t BaselineOffset(const V8Layout& v8, const CodeObject& code, uintptr_t bytecode, uintptr_t pc) {
-  const uint8_t* table;
+int32_t BaselineOffset(const V8Layout& v8, const CodeObject& code, uintptr_t bytecode, uintptr_t pc, Work* work) {
+  uintptr_t table;
   size_t table_length;
   if (v8.bytecode_sizes == nullptr || !Bytes(v8, Field(code.object, v8.code.positions), &table, &table_length))
-    return -1;
+    return kNoPosition;
   const int32_t length = SmallIntegerField(bytecode, v8.bytecode.length);
-  const uintptr_t first = bytecode - 1 + static_cast<uintptr_t>(v8.bytecode.data);
-  if (length <= 0 || !Readable(first, static_cast<size_t>(length))) return -1;
-  const uint8_t* bytecodes = reinterpret_cast<const uint8_t*>(first);
+  if (length <= 0) return kNoPosition;
+  ByteReader bytecodes(bytecode - 1 + static_cast<uintptr_t>(v8.bytecode.data), static_cast<size_t>(length), work);
   const uint64_t wanted = pc - code.start;
-  TableReader reader = {table, table + table_length};
+  ByteReader reader(table, table_length, work);
   uint64_t end = 0, step;
-  if (!reader.Next(&end)) return -1;
+  if (!reader.Next(&end)) return reader.IsCutShort() ? kPositionNotReached : kNoPosition;
   if (end >= wanted) return 0;
   int32_t offset = 0;
   while (reader.Next(&step)) {
     end += step;
     if (end >= wanted) return offset;
-    if (offset + 1 >= length) return -1;
     // The first four bytecodes widen the operands of the one that follows: wide, extra wide, twice.
-    const uint8_t prefix = bytecodes[offset];
-    const int32_t row = prefix >= 4 ? 0 : (prefix & 1) == 0 ? 1 : 2;
-    if (row != 0) offset++;
-    if (bytecodes[offset] >= v8.bytecodes) return -1;
-    offset += v8.bytecode_sizes[row * v8.bytecodes + bytecodes[offset]];
+    uint8_t code_byte;
+    if (!bytecodes.NextByte(&code_byte)) break;
+    const int32_t row = code_byte >= 4 ? 0 : (code_byte & 1) == 0 ? 1 : 2;
+    if (row != 0) {
+      offset++;
+      if (!bytecodes.NextByte(&code_byte)) break;
+    }
+    if (code_byte >= v8.bytecodes) return kNoPosition;
+    const uint8_t size = v8.bytecode_sizes[row * v8.bytecodes + code_byte];
+    offset += size;
+    if (size == 0 || !bytecodes.Skip(size - 1u)) break;
   }
-  return -1;
+  return reader.IsCutShort() || bytecodes.IsCutShort() ? kPositionNotReached : kNoPosition;
 }
 
 // Optimised code, as V8 itself tells what its calls stand for.
-int DecodeTranslation(const V8Layout& v8, const CodeObject& code, uintptr_t pc, ScriptFrame* frames, int max) {
+int DecodeTranslation(const V8Layout& v8, const CodeObject& code, uintptr_t pc, ScriptFrame* frames, int max,
+                      Work* work) {
   TranslatedCall calls[kMaxInlining];
   const OptimizedCode optimized = {code.object, code.start + code.size, code.kind == v8.kind_baseline + 1};
   const int count = TranslateCall(v8, optimized, static_cast<uint32_t>(pc - code.start), calls,
@@ -143,10 +153,9 @@ int DecodeTranslation(const V8Layout& v8, const CodeObject& code, uintptr_t pc, 
   for (int i = 0; i < count; i++) {
     const uintptr_t bytecode = BytecodeOf(v8, calls[i].shared);
     uint64_t entry;
-    frames[i] = {calls[i].shared, -1};
-    if (bytecode != 0 && FindPosition(v8, Field(bytecode, v8.bytecode.positions), calls[i].bytecode_offset, &entry)) {
-      frames[i].position = ScriptPosition(entry);
-    }
+    const uintptr_t table = bytecode == 0 ? 0 : Field(bytecode, v8.bytecode.positions);
+    const int32_t found = FindPosition(v8, table, calls[i].bytecode_offset, work, &entry);
+    frames[i] = {calls[i].shared, found < 0 ? found : ScriptPosition(entry)};
   }
   return count;
 }
@@ -163,9 +172,9 @@ int DecodeOptimized(const V8Layout& v8, uintptr_t code, uint64_t entry, uintptr_
     rows = Field(deopt, v8.array.data + 8 * v8.deopt.inlining_positions);
     inlined = SmallIntegerField(deopt, v8.array.data + 8 * v8.deopt.inlined_count);
   }
-  const uint8_t* row_bytes = nullptr;
+  uintptr_t first_row = 0;
   size_t rows_length = 0;
-  if (rows != 0 && !Bytes(v8, rows, &row_bytes, &rows_length)) rows_length = 0;
+  if (rows != 0 && !Bytes(v8, rows, &first_row, &rows_length)) rows_length = 0;
   int count = 0;
   for (int32_t id; (id = InliningId(entry)) >= 0 && count < max - 1 && count < kMaxInlining;) {
     struct {
@@ -173,8 +182,7 @@ int DecodeOptimized(const V8Layout& v8, uintptr_t code, uint64_t entry, uintptr_
       int32_t function;
     } row;
     if (static_cast<size_t>(id) * 16 + 16 > rows_length) break;
-    memcpy(&row.position, row_bytes + id * 16, sizeof(row.position));
-    memcpy(&row.function, row_bytes + id * 16 + 8, sizeof(row.function));
+    if (!ReadAt(first_row + static_cast<uintptr_t>(id) * 16, &row)) break;
     uintptr_t callee = 0;
     if (row.function >= 0 && row.function < inlined) {
       callee = (Field(literals, v8.array.data + 8 * row.function) & ~uintptr_t{3}) | 1;  // may be weak
@@ -235,8 +243,8 @@ FrameClass ClassifyFrame(const V8Layout& v8, const V8Isolate& isolate, uintptr_t
   if (script == 0) return builtin ? FrameClass::kBuiltin : FrameClass::kUnreadable;
   int32_t literal;
   if (!ReadAt(shared - 1 + static_cast<uintptr_t>(v8.shared.literal_id), &literal)) return FrameClass::kUnreadable;
-  const uint64_t script_id = static_cast<uint32_t>(SmallIntegerField(script, v8.script.id));
-  key->function = (script_id << 32 | static_cast<uint32_t>(literal)) ^ (isolate.number * 0x9E3779B97F4A7C15ull);
+  key->script = RefOf(v8, isolate, script);
+  key->function = (key->script.key << 32 | static_cast<uint32_t>(literal)) ^ (isolate.number * 0x9E3779B97F4A7C15ull);
   if (builtin) {
     key->place = static_cast<uint32_t>(SmallInteger(Slot(fp, kOffsetSlot)));
     return FrameClass::kJavaScript;
@@ -250,38 +258,44 @@ FrameClass ClassifyFrame(const V8Layout& v8, const V8Isolate& isolate, uintptr_t
   return FrameClass::kJavaScript;
 }
 
+ScriptRef RefOf(const V8Layout& v8, const V8Isolate& isolate, uintptr_t script) {
+  const uint32_t id = static_cast<uint32_t>(SmallIntegerField(script, v8.script.id));
+  return {static_cast<uint64_t>(isolate.number) << 32 | id, script};
+}
+
 int DecodeFrame(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, uintptr_t fp, ScriptFrame* frames, int max,
-                bool* repeatable) {
+                Work* work, bool* repeatable) {
   const uintptr_t shared = Field(Slot(fp, kFunctionSlot), v8.function_shared);
   *repeatable = true;
-  frames[0] = {shared, -1};
+  frames[0] = {shared, kNoPosition};
   // Where the pc lies comes first: a frame that was replaced while its loop ran still shows the interpreter's slots.
   const bool builtin = isolate->IsBuiltin(pc);
-  const CodeObject code = builtin ? CodeObject{} : FindCode(v8, isolate, pc);
+  const CodeObject code = builtin ? CodeObject{} : FindCode(v8, isolate, pc, work);
+  if (!builtin && code.object == 0) {
+    if (work->IsDone()) frames[0].position = kPositionNotReached;
+    return 1;
+  }
   const uintptr_t bytecode = RunningBytecode(v8, shared, fp);
   uint64_t entry;
-  if (builtin || (code.object != 0 && code.kind < v8.kind_baseline)) {
+  int32_t found = kNoPosition, at = kNoPosition;
+  if (!builtin && code.kind > v8.kind_baseline) {
+    if (const int count = DecodeTranslation(v8, code, pc, frames, max, work); count != 0) return count;
+    at = static_cast<int32_t>(pc - code.start) - 1;  // the call, not what follows it
+    found = FindPosition(v8, Field(code.object, v8.code.positions), at, work, &entry);
+    if (found >= 0) return DecodeOptimized(v8, code.object, entry, shared, frames, max);
+    frames[0].position = found;
+    return 1;
+  }
+  if (builtin || code.kind < v8.kind_baseline) {
     *repeatable = builtin;
     const uintptr_t offset = Slot(fp, kOffsetSlot);
-    if (bytecode == 0 || (offset & UINT32_MAX) != 0) return 1;
-    const int32_t at = SmallInteger(offset) - (v8.bytecode.data - 1);
-    if (at >= 0 && FindPosition(v8, Field(bytecode, v8.bytecode.positions), at, &entry)) {
-      frames[0].position = ScriptPosition(entry);
-    }
-    return 1;
+    if (bytecode != 0 && (offset & UINT32_MAX) == 0) at = SmallInteger(offset) - (v8.bytecode.data - 1);
+  } else if (bytecode != 0) {
+    found = at = BaselineOffset(v8, code, bytecode, pc, work);
   }
-  if (code.object == 0) return 1;
-  if (code.kind == v8.kind_baseline) {
-    const int32_t at = bytecode != 0 ? BaselineOffset(v8, code, bytecode, pc) : -1;
-    if (at >= 0 && FindPosition(v8, Field(bytecode, v8.bytecode.positions), at, &entry)) {
-      frames[0].position = ScriptPosition(entry);
-    }
-    return 1;
-  }
-  if (const int count = DecodeTranslation(v8, code, pc, frames, max); count != 0) return count;
-  const int32_t at = static_cast<int32_t>(pc - code.start) - 1;  // the call, not what follows it
-  if (!FindPosition(v8, Field(code.object, v8.code.positions), at, &entry)) return 1;
-  return DecodeOptimized(v8, code.object, entry, shared, frames, max);
+  if (at >= 0) found = FindPosition(v8, Field(bytecode, v8.bytecode.positions), at, work, &entry);
+  frames[0].position = found < 0 ? found : ScriptPosition(entry);
+  return 1;
 }
 
 bool IsExitFrame(const V8Layout& v8, uintptr_t marker) {

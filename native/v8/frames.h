@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "v8/layout.h"
+#include "v8/lines.h"
 
 namespace extmem {
 
@@ -47,6 +48,7 @@ bool LoadV8Isolate(uint32_t number, V8Isolate* isolate);
 struct FrameKey {
   uint64_t function;  // script and function literal
   uint64_t place;     // bytecode offset, or pc with a fingerprint of the instructions around it
+  ScriptRef script;   // of the function that has the frame
 };
 
 enum class FrameClass { kNative, kBuiltin, kJavaScript, kUnreadable };
@@ -54,16 +56,22 @@ enum class FrameClass { kNative, kBuiltin, kJavaScript, kUnreadable };
 // `pc` runs in the frame at `fp`, which lies within the thread's stack together with the 48 bytes below it.
 FrameClass ClassifyFrame(const V8Layout& v8, const V8Isolate& isolate, uintptr_t pc, uintptr_t fp, FrameKey* key);
 
+constexpr int32_t kNoPosition = -1;
+constexpr int32_t kPositionNotReached = -2;  // the work was done before
+
 // One function, possibly inlined into the next one. Addresses are only good until the hook returns.
 struct ScriptFrame {
   uintptr_t shared;
-  int32_t position;  // in the text of the script; -1 = unknown
+  int32_t position;  // in the text of the script
 };
 
 // Precondition: classified as kJavaScript. Innermost first; at least one. `repeatable` is false when the key does not
 // determine the result (--interpreted-frames-native-stack: one pc for all bytecodes of a function).
 int DecodeFrame(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, uintptr_t fp, ScriptFrame* frames, int max,
-                bool* repeatable);
+                Work* work, bool* repeatable);
+
+// A script of an isolate, by the address of its object.
+ScriptRef RefOf(const V8Layout& v8, const V8Isolate& isolate, uintptr_t script);
 
 // True when the word below fp marks a frame that V8 builds when it calls native code.
 bool IsExitFrame(const V8Layout& v8, uintptr_t marker);

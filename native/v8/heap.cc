@@ -7,8 +7,6 @@ namespace {
 // String shapes, in the low bits of the type.
 enum Shape { kSequential = 0, kCons = 1, kExternal = 2, kSliced = 3, kThin = 5, kShapeMask = 7, kOneByteBit = 8 };
 
-// Longer texts are not searched for lines inside a hook: at about 10 GiB/s this is 6 ms, once per frame.
-constexpr uint32_t kMaxSourceChars = 64u << 20;
 constexpr int32_t kMaxInlineLocals = 75;  // with more context locals V8 keeps their names in a hash table
 
 size_t PutUtf8(uint32_t code, char* into, size_t room) {
@@ -27,21 +25,6 @@ size_t PutUtf8(uint32_t code, char* into, size_t room) {
     into[2] = static_cast<char>(0x80 | (code & 63));
   }
   return bytes;
-}
-
-// Ends of lines before `position`, as V8 counts them.
-template <typename Char>
-void CountLines(const Char* text, uint32_t length, uint32_t position, int32_t* lines, uint32_t* line_start) {
-  *lines = 0;
-  *line_start = 0;
-  for (uint32_t i = 0; i < position && i < length; i++) {
-    const uint32_t c = text[i];
-    if (c > '\r' && (c | 1) != 0x2029) continue;
-    const bool ends = c == '\n' || (c | 1) == 0x2029 || (c == '\r' && (i + 1 == length || text[i + 1] != '\n'));
-    if (!ends) continue;
-    (*lines)++;
-    *line_start = i + 1;
-  }
 }
 
 // Functions that V8 makes of the fields and static blocks of a class, by the kind in the low bits of the flags.
@@ -137,13 +120,12 @@ size_t CopyString(const V8Layout& v8, uintptr_t string, char* into, size_t size,
   return used;
 }
 
-bool Bytes(const V8Layout& v8, uintptr_t array, const uint8_t** bytes, size_t* length) {
+bool Bytes(const V8Layout& v8, uintptr_t array, uintptr_t* first, size_t* length) {
   const int32_t type = TypeOf(v8, array);
   if (type < 0 || (type != v8.type.byte_array && type != v8.type.trusted_byte_array)) return false;
   const int32_t count = SmallIntegerField(array, v8.array.length);
-  const uintptr_t first = array - 1 + static_cast<uintptr_t>(v8.array.data);
-  if (count <= 0 || count > (1 << 24) || !Readable(first, static_cast<size_t>(count))) return false;
-  *bytes = reinterpret_cast<const uint8_t*>(first);
+  if (count <= 0) return false;
+  *first = array - 1 + static_cast<uintptr_t>(v8.array.data);
   *length = static_cast<size_t>(count);
   return true;
 }
@@ -187,24 +169,6 @@ uintptr_t ScriptOf(const V8Layout& v8, uintptr_t shared) {
   constexpr int32_t kDebugInfoScript = 24;
   const uintptr_t behind = IsReference(script) ? Field(script, kDebugInfoScript) : 0;
   return TypeOf(v8, behind) == v8.type.script ? behind : 0;
-}
-
-bool LineOf(const V8Layout& v8, uintptr_t script, int32_t position, int32_t* line, int32_t* column) {
-  FlatString text;
-  if (position < 0 || !Flatten(v8, Field(script, v8.script.source), &text) || text.length > kMaxSourceChars)
-    return false;
-  const uint32_t at = static_cast<uint32_t>(position);
-  if (at > text.length || !Readable(text.chars, text.length * (text.one_byte ? 1u : 2u))) return false;
-  uint32_t line_start;
-  if (text.one_byte) {
-    CountLines(reinterpret_cast<const uint8_t*>(text.chars), text.length, at, line, &line_start);
-  } else {
-    CountLines(reinterpret_cast<const uint16_t*>(text.chars), text.length, at, line, &line_start);
-  }
-  *column = static_cast<int32_t>(at - line_start) + 1;
-  if (*line == 0) *column += SmallIntegerField(script, v8.script.column_offset);
-  *line += 1 + SmallIntegerField(script, v8.script.line_offset);
-  return true;
 }
 
 }  // namespace extmem

@@ -8,6 +8,8 @@
 
 #include "os/safe_read.h"
 #include "v8/layout.h"
+#include "v8/table_reader.h"
+#include "v8/work.h"
 
 namespace extmem {
 
@@ -43,17 +45,49 @@ bool Flatten(const V8Layout& v8, uintptr_t string, FlatString* flat);
 // UTF-8 with a terminating 0, cut at `size` - 1 bytes; returns the length. 0 for an empty or unreadable string.
 size_t CopyString(const V8Layout& v8, uintptr_t string, char* into, size_t size, int depth = 0);
 
-// The bytes of a byte array, readable as a whole. False: not a byte array.
-bool Bytes(const V8Layout& v8, uintptr_t array, const uint8_t** bytes, size_t* length);
+// Bytes of V8 that are read one after the other: each piece is checked and paid for when the first of it is read.
+class ByteReader {
+ public:
+  ByteReader(uintptr_t first, size_t length, Work* work)
+      : at_(first), checked_(first), end_(first + length), work_(work) {}
+
+  bool NextByte(uint8_t* byte) {
+    if (at_ >= checked_ && !Check()) return false;
+    *byte = *reinterpret_cast<const uint8_t*>(at_++);
+    return true;
+  }
+  bool Next(uint64_t* number) { return NextNumber(this, number); }
+  bool Skip(size_t count) {
+    at_ += count;
+    return at_ <= end_;
+  }
+  // Something is left that the work did not suffice for.
+  bool IsCutShort() const { return at_ < end_ && work_->IsDone(); }
+
+ private:
+  bool Check() {
+    constexpr uintptr_t kPiece = 1024;  // within a page
+    if (at_ >= end_ || work_->IsDone()) return false;
+    const uintptr_t next = (at_ & ~(kPiece - 1)) + kPiece;
+    checked_ = next < end_ ? next : end_;
+    work_->Spend(static_cast<uint32_t>(checked_ - at_));
+    return Readable(at_, checked_ - at_);
+  }
+
+  uintptr_t at_;
+  uintptr_t checked_;  // readable up to here
+  const uintptr_t end_;
+  Work* const work_;
+};
+
+// Where the bytes of a byte array lie. False: not a byte array.
+bool Bytes(const V8Layout& v8, uintptr_t array, uintptr_t* first, size_t* length);
 
 // The debug name of a function as stack traces print it, and where its text starts (-1: unknown). Length of the name.
 size_t FunctionName(const V8Layout& v8, uintptr_t shared, char* into, size_t size, int32_t* start);
 
 // The Script of a function, or 0.
 uintptr_t ScriptOf(const V8Layout& v8, uintptr_t shared);
-
-// Line and column, both from 1, of a position in the text of a script. False: unknown.
-bool LineOf(const V8Layout& v8, uintptr_t script, int32_t position, int32_t* line, int32_t* column);
 
 }  // namespace extmem
 

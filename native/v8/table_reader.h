@@ -6,6 +6,17 @@
 
 namespace extmem {
 
+template <typename Bytes>
+bool NextNumber(Bytes* bytes, uint64_t* value) {
+  *value = 0;
+  uint8_t byte;
+  for (int shift = 0; shift < 64 && bytes->NextByte(&byte); shift += 7) {
+    *value |= static_cast<uint64_t>(byte & 127) << shift;
+    if ((byte & 128) == 0) return true;
+  }
+  return false;
+}
+
 // The caller has made sure that the bytes are readable.
 struct TableReader {
   const uint8_t* at = nullptr;
@@ -17,15 +28,7 @@ struct TableReader {
     return true;
   }
 
-  bool Next(uint64_t* value) {
-    *value = 0;
-    uint8_t byte;
-    for (int shift = 0; shift < 64 && NextByte(&byte); shift += 7) {
-      *value |= static_cast<uint64_t>(byte & 127) << shift;
-      if ((byte & 128) == 0) return true;
-    }
-    return false;
-  }
+  bool Next(uint64_t* value) { return NextNumber(this, value); }
 };
 
 }  // namespace extmem

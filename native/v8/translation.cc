@@ -15,6 +15,7 @@ namespace {
 constexpr uint32_t kMaxSafepoints = 1u << 13;
 constexpr int kMaxOperations = 1 << 12;
 constexpr int kMaxOperands = 6;
+constexpr size_t kMaxTranslationBytes = 1u << 18;
 
 // The entry of a safepoint table for a return address: maglev and turbofan have one each.
 struct SafepointTable {
@@ -165,10 +166,11 @@ int TranslateCall(const V8Layout& v8, const OptimizedCode& code, uint32_t offset
   const int32_t first_point = v8.deopt.inlining_positions + 4;
   const int32_t start = SmallInteger(Element(v8, deopt, first_point + 3 * point + 1));
   const uintptr_t literals = Element(v8, deopt, v8.deopt.literals);
-  const uint8_t* bytes;
+  uintptr_t first;
   size_t length;
-  if (!Bytes(v8, Element(v8, deopt, 0), &bytes, &length) || start < 0 || static_cast<size_t>(start) >= length) return 0;
-  TranslationReader reader(operations, bytes, length, static_cast<size_t>(start));
+  if (!Bytes(v8, Element(v8, deopt, 0), &first, &length) || start < 0 || static_cast<size_t>(start) >= length) return 0;
+  if (length > kMaxTranslationBytes || !Readable(first, length)) return 0;
+  TranslationReader reader(operations, reinterpret_cast<const uint8_t*>(first), length, static_cast<size_t>(start));
   if (!reader.Begin()) return 0;
   int count = 0;
   uint8_t operation;
