@@ -2,6 +2,7 @@
  * The judge, fed live: it escalates on suspicion, and tells the sampler what only a judgement knows. All that it uses
  * is on the sample, hence in the line, hence in a recording.
  */
+import type { Binding } from './binding/binding.js';
 import { Judge, type Judgement, type JudgeOptions } from './judge/judge.js';
 import type { Verdict } from './judge/verdicts.js';
 import { HeapSites } from './profile/heap-sites.js';
@@ -12,13 +13,14 @@ import type { Work } from './work.js';
 
 export class LiveJudge implements Outlook {
   readonly #judge: Judge;
-  readonly #heapSites = new HeapSites();
+  readonly #heapSites: HeapSites;
   /** Suspicion comes and goes while evidence gathers, and a profiler that starts anew has forgotten who grew. */
   readonly #looksAfterSuspicion: number;
   #looksLeft = 0;
   #isRefusalTold = false;
 
-  constructor(options: JudgeOptions) {
+  constructor(options: JudgeOptions, binding: Binding | null) {
+    this.#heapSites = new HeapSites(binding);
     this.#judge = new Judge(options);
     this.#looksAfterSuspicion = options.window;
   }

@@ -155,7 +155,7 @@ export class Session extends EventEmitter<SessionEvents> {
     const options = this.#options;
     const { binding } = this.#native;
     const log = new Log(openSink(options.destination, binding));
-    const judge = new LiveJudge(options);
+    const judge = new LiveJudge(options, binding);
     const profiler = new NativeProfiler(binding, options);
     const sources: SessionSources = {
       gc: new GcWatch(binding),

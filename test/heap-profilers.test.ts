@@ -15,6 +15,10 @@ interface Reported {
   readonly others: boolean;
   readonly ran?: boolean;
   readonly samples?: boolean;
+  /** Functions by their live bytes. */
+  readonly found?: readonly string[] | null;
+  /** Major ones, that the reading made. */
+  readonly collections?: number;
   readonly told?: readonly { readonly heapSites: string }[];
 }
 
@@ -24,6 +28,25 @@ for (const node of nodes) {
 
   test(`node ${node.major}: alone, it runs, and ends with its stop`, async (t) => {
     t.same(await report('nobody'), { running: false, refusal: null, others: false, ran: true });
+  });
+
+  test(`node ${node.major}: a reading collects nothing, and what nothing has collected yet is no site`, async (t) => {
+    const { found, collections } = await report('read', ['--expose-gc']);
+    t.equal(collections, 0);
+    t.equal(found?.[0], 'leak');
+    t.notOk(found?.includes('churn'), `${found}`);
+  });
+
+  test(`node ${node.major}: without the addon a reading collects, and is not made where that takes long`, async (t) => {
+    const small = await report('plainSmall', ['--expose-gc']);
+    t.match(small, { found: ['leak'], collections: 1, refusal: null });
+    const large = await report('plainLarge', ['--expose-gc']);
+    t.match(large, { found: null, collections: 0, running: false, others: false });
+    t.match(large.refusal, /collects all garbage, some \d+ ms at \d+ MiB of heap/);
+  });
+
+  test(`node ${node.major}: a process that ends while it runs ends well`, async (t) => {
+    for (let i = 0; i < 3; i++) t.match(await report('left'), { running: true });
   });
 
   test(`node ${node.major}: a client that was first keeps its profile`, async (t) => {

@@ -108,7 +108,7 @@ test("a profile's bytes go to the innermost frame of user code", async (t) => {
     ]),
     node(5, 'processTimers', 'node:internal/timers', 7),
   ]);
-  const samples = [2, 3, 3, 3, 4, 5].map((nodeId) => ({ nodeId, size: 1 }));
+  const samples = [2, 3, 3, 3, 4, 5].map((nodeId, ordinal) => ({ nodeId, ordinal, size: 1 }));
   const sites = sitesOf({ head, samples } as unknown as Parameters<typeof sitesOf>[0]);
   t.match(sites, [
     { site: 'handle (/app/server.js:10:5)', liveBytes: 400, errorBytes: 392, count: 4, module: null },

@@ -324,6 +324,10 @@ export interface Binding {
   unwatchCollections(): void;
   /** Copies the counters of `watchCollections`. */
   collectionCounters(into: Float64Array): void;
+  /** Starts V8's sampling heap profiler, so that reading it collects no garbage. False: somebody else runs it. Null: this V8 does not offer it. */
+  startHeapSampling(meanBytes: number, depth: number): boolean | null;
+  /** Stops it, when it was started here. */
+  stopHeapSampling(): void;
   /** Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1. */
   weakAdd(object: object): number;
   /** undefined: it was collected. */
@@ -358,8 +362,8 @@ export interface Binding {
   profileStack(stack: number): Float64Array;
   /** What a frame id stands for; null: no frame has it. What does not apply is 0 or empty. */
   profileFrame(frame: number): { kind: FrameKind; pc: number; generation: number; name: string; script: string; line: number; column: number } | null;
-  /** Names pairs of pc and generation, off this thread. */
-  profileSymbols(pairs: Float64Array): Promise<[module: string, name: string, offset: number][]>;
+  /** Names pairs of pc and generation, off this thread: module, name and offset of each, and a 0 after each of these. */
+  profileSymbols(pairs: Float64Array): Promise<string>;
   /** The module that intercepted the allocator before us. */
   profileForeign(): string | null;
   /** send(2) to a socket without waiting: how many bytes it took, or -1. */

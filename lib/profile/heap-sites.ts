@@ -2,8 +2,9 @@
  * Which functions hold the objects of the JS heap, from V8's sampling heap profiler. It is started only once the heap
  * is suspected, through an inspector session inside this process: no port is opened, and a healthy service pays nothing.
  *
- * V8 collects all garbage before it answers, which is a pause that nobody asked for. So readings rest 200 times their
- * last duration, and one that took too long is the last.
+ * Started by the addon, V8 answers in a millisecond or some, with what it has not collected yet. Started through the
+ * inspector it collects all garbage first, which is a pause that nobody asked for: not done where it would be a long one.
+ * Either way readings rest 200 times their last duration, and one that took too long is the last.
  *
  * V8 has one such profiler in an isolate, shared by all who ask for it without a word: who starts it second gets the
  * first one's, and who stops it first stops it for all. So whoever runs one keeps it, and we have none.
@@ -12,16 +13,22 @@
  * before the profiler started is not seen, which is no loss: growth comes after.
  */
 import type { Session } from 'node:inspector';
+import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
+import type { Binding } from '../binding/binding.js';
 import { monotonicMs } from '../binding/clock.js';
 import { messageOf } from '../errors.js';
 import { isOwnFile } from '../package.js';
 import { Pace } from '../process/pace.js';
 import { type Frame, frameAt, frameText, originOf, packageOf, type Site } from '../site.js';
+import { MiB } from '../text.js';
 
 /** Mean bytes between samples. At 100 MiB/s of allocation that is 1600 samples a second, under 1 % of a core. */
 const samplingInterval = 65_536;
 const deepestStack = 64;
 const longestPauseUs = 100_000;
+/** A collection of all garbage: as measured at 60 and at 200 MiB of heap, on each Node (.1 to 1.5). */
+const collectionMsPerMiB = 1;
+const longestCollectionMs = 30;
 /** Sites on a sample. A growing site gets among the largest within a few minutes. */
 const mostSites = 20;
 
@@ -40,7 +47,26 @@ interface ProfileNode {
 
 interface Profile {
   readonly head: ProfileNode;
-  readonly samples: readonly { readonly nodeId: number; readonly size: number }[];
+  /** `ordinal` counts all samples that were ever taken. */
+  readonly samples: readonly { readonly nodeId: number; readonly ordinal: number }[];
+}
+
+/** What the young generation holds at most: by the time that so much more was allocated, it was collected twice. */
+function youngBytes(): number {
+  return getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? 0;
+}
+
+const withoutSuspects = 'js-heap verdicts name no suspects';
+
+/**
+ * Why a collection of all garbage is not to be made now; `null`: it is a short one. Predicted by the size of the heap: the
+ * pause of the last major collection leaves out what was marked beside the program.
+ */
+function tooLongACollection(): string | null {
+  const usedMiB = getHeapStatistics().used_heap_size / MiB;
+  const predictedMs = usedMiB * collectionMsPerMiB;
+  if (predictedMs <= longestCollectionMs) return null;
+  return `without the addon's help the heap profiler of V8 collects all garbage, some ${Math.round(predictedMs)} ms at ${Math.round(usedMiB)} MiB of heap: ${withoutSuspects}`;
 }
 
 /** A frame, and what only its raw name tells. */
@@ -73,21 +99,36 @@ interface Sum {
   samples: number;
 }
 
-/** Turns a profile, of a profiler that ran for `observedMs`, into sites: bytes by the innermost frame of user code. */
-export function sitesOf(profile: Profile, observedMs: number | null = null): Site[] {
-  const counts = new Map<number, number>();
-  for (const { nodeId } of profile.samples) counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);
+interface Count {
+  all: number;
+  settled: number;
+}
+
+/**
+ * Turns a profile, of a profiler that ran for `observedMs`, into sites: bytes by the innermost frame of user code.
+ * @param unsettledBytes allocated last, and not counted: what may be garbage that no collection has come to.
+ */
+export function sitesOf(profile: Profile, observedMs: number | null = null, unsettledBytes = 0): Site[] {
+  const newest = profile.samples.reduce((latest, { ordinal }) => Math.max(latest, ordinal), 0);
+  const counts = new Map<number, Count>();
+  for (const { nodeId, ordinal } of profile.samples) {
+    const count = counts.get(nodeId) ?? { all: 0, settled: 0 };
+    count.all++;
+    if (newest - ordinal >= unsettledBytes / samplingInterval) count.settled++;
+    counts.set(nodeId, count);
+  }
   const sums = new Map<string, Sum>();
   const walk = (node: ProfileNode, above: readonly HeapFrame[]) => {
     const frames = node === profile.head ? [] : [frameOf(node), ...above];
-    const samples = counts.get(node.id) ?? 0;
+    const { all, settled } = counts.get(node.id) ?? { all: 0, settled: 0 };
     const user = frames.find((frame) => frame.isUser) ?? frames[0];
-    if (samples > 0 && user !== undefined && !frames.some((frame) => frame.isOurs)) {
+    if (settled > 0 && user !== undefined && !frames.some((frame) => frame.isOurs)) {
       const key = frameText(user.shown);
       const sum = sums.get(key) ?? { frames, largest: 0, module: user.module, bytes: 0, samples: 0 };
-      if (node.selfSize > sum.largest) Object.assign(sum, { frames, largest: node.selfSize });
-      sum.bytes += node.selfSize;
-      sum.samples += samples;
+      const bytes = (node.selfSize * settled) / all;
+      if (bytes > sum.largest) Object.assign(sum, { frames, largest: bytes });
+      sum.bytes += bytes;
+      sum.samples += settled;
       sums.set(key, sum);
     }
     for (const child of node.children) walk(child, frames);
@@ -111,8 +152,6 @@ export function sitesOf(profile: Profile, observedMs: number | null = null): Sit
     .slice(0, mostSites);
 }
 
-const withoutSuspects = 'js-heap verdicts name no suspects';
-
 /** `--heap-prof` starts the profiler with the isolate, and writes what it saw when the process exits. */
 const isHeapProf = (argument: string) => /^--heap[-_]prof$/.test(argument);
 
@@ -130,10 +169,17 @@ export function heapSitesCapability(): true | string {
 
 /** The profiler of this isolate. Never throws: a profiler that does not work has no sites. */
 export class HeapSites {
+  readonly #binding: Binding | null;
   #session: Session | null = null;
   #startedMs = 0;
   readonly #pace = new Pace(longestPauseUs);
   #refusal: string | null = null;
+  /** Readings collect all garbage. */
+  #collects = false;
+
+  constructor(binding: Binding | null) {
+    this.#binding = binding;
+  }
 
   get running(): boolean {
     return this.#session !== null;
@@ -151,11 +197,19 @@ export class HeapSites {
       const inspector = require('node:inspector') as typeof import('node:inspector');
       this.#session = new inspector.Session();
       this.#session.connect();
-      if (this.#isRunByOthers()) {
+      const started = this.#binding?.startHeapSampling(samplingInterval, deepestStack) ?? null;
+      this.#startedMs = performance.now();
+      this.#collects = started === null;
+      if (started === true) return;
+      const tooLong = started === null ? tooLongACollection() : null;
+      if (tooLong !== null) {
+        this.#refuse(tooLong);
+        return;
+      }
+      if (started === false || this.#isRunByOthers()) {
         this.#refuse(`another client runs the heap profiler of V8, of which there is one: ${withoutSuspects}`);
         return;
       }
-      this.#startedMs = performance.now();
       this.#session.post('HeapProfiler.startSampling', { samplingInterval, stackDepth: deepestStack }, (error) => {
         if (error !== null) this.#refuse(`the heap profiler of V8 does not start: ${withoutSuspects}`);
       });
@@ -174,15 +228,22 @@ export class HeapSites {
     return answers;
   }
 
-  /** Live sites now, or `null` when nothing can be said or it is too early. Takes as long as a full collection. */
+  /** Live sites now, or `null` when nothing can be said or it is too early. */
   read(): Site[] | null {
     const askedMs = monotonicMs();
     if (!this.#pace.permits(askedMs)) return null;
+    const tooLong = this.#collects ? tooLongACollection() : null;
+    if (tooLong !== null) {
+      this.stop();
+      this.#refusal = tooLong;
+      return null;
+    }
+    const unsettledBytes = this.#collects ? 0 : youngBytes();
     let sites: Site[] | null = null;
     this.#session?.post('HeapProfiler.getSamplingProfile', (error, answer) => {
       if (error === null) {
         const observedMs = Math.round(performance.now() - this.#startedMs);
-        sites = sitesOf((answer as unknown as { profile: Profile }).profile, observedMs);
+        sites = sitesOf((answer as unknown as { profile: Profile }).profile, observedMs, unsettledBytes);
       } else this.#refuse(`another client stopped the heap profiler of V8: ${withoutSuspects}`);
     });
     this.#pace.ran(askedMs, (monotonicMs() - askedMs) * 1000);
@@ -190,9 +251,11 @@ export class HeapSites {
   }
 
   stop(): void {
-    // Without stopSampling V8 goes on sampling for another client's benefit, or for nobody's.
-    this.#session?.post('HeapProfiler.stopSampling');
-    this.#session?.disconnect();
+    if (this.#session === null) return;
+    // Without it V8 goes on sampling for another client's benefit, or for nobody's; the inspector reads once more.
+    if (this.#collects) this.#session.post('HeapProfiler.stopSampling');
+    else this.#binding?.stopHeapSampling();
+    this.#session.disconnect();
     this.#session = null;
   }
 

@@ -17,6 +17,7 @@ import {
   type SiteInput,
   StackReader,
   type StackTotals,
+  type Unnamed,
 } from './sites.js';
 
 export interface ProfilerOptions {
@@ -87,8 +88,9 @@ export class NativeProfile {
 interface Reading {
   readonly nowSecond: number;
   readonly totals: readonly StackTotals[];
-  /** Its addresses have their symbols. */
-  named: boolean;
+  readonly unnamed: readonly Unnamed[];
+  /** Of these; `null` until they were looked up. */
+  symbols: string | null;
 }
 
 /** A running profiler, or the reason why there is none. */
@@ -167,12 +169,14 @@ export class NativeProfiler {
   /** Reads what is live, for `takeSites()` of a later sample: symbols are looked up off this thread. */
   *refreshSites(): Work<void> {
     if (this.#binding === null || this.#reader === null || this.#reading !== null) return;
-    const reading: Reading = { nowSecond: process.hrtime()[0], totals: yield* readTotals(this.#binding), named: false };
+    const [nowSecond] = process.hrtime();
+    const totals = yield* readTotals(this.#binding);
+    const unnamed = yield* this.#reader.look(totals.map(({ stack }) => stack));
+    const reading: Reading = { nowSecond, totals, unnamed, symbols: null };
     this.#reading = reading;
-    const unnamed = yield* this.#reader.look(reading.totals.map(({ stack }) => stack));
-    this.#reader.name(unnamed).then(
-      () => {
-        reading.named = true;
+    this.#reader.lookUp(unnamed).then(
+      (symbols) => {
+        reading.symbols = symbols;
       },
       // Nobody waits for sites, and why they could not be read is no news for the host.
       () => {
@@ -184,9 +188,10 @@ export class NativeProfiler {
   /** The sites that held most at the last refresh, handed out once. `null` when there is nothing new. */
   *takeSites(): Work<readonly Site[] | null> {
     const reading = this.#reading;
-    if (reading === null || !reading.named) return null;
+    if (reading === null || reading.symbols === null) return null;
     this.#reading = null;
-    const { totals, nowSecond } = reading;
+    const { totals, nowSecond, unnamed, symbols } = reading;
+    yield* this.#reader?.name(unnamed, symbols) ?? [];
     const view = { executable: process.execPath, nowSecond };
     const sites = yield* groupSites(this.#inputs(totals), view, sitesOnSample);
     return sites.filter(({ liveBytes }) => liveBytes > 0);
@@ -205,7 +210,10 @@ export class NativeProfiler {
     };
     const [nowSecond] = process.hrtime();
     const totals = this.#binding === null ? [] : finish(readTotals(this.#binding));
-    await this.#reader?.name(finish(this.#reader.look(totals.map(({ stack }) => stack))));
+    if (this.#reader !== null) {
+      const unnamed = finish(this.#reader.look(totals.map(({ stack }) => stack)));
+      finish(this.#reader.name(unnamed, await this.#reader.lookUp(unnamed)));
+    }
     const view = { executable: process.execPath, nowSecond, ...(this.#previous && { previous: this.#previous }) };
     const stacks = [...this.#inputs(totals)];
     const sites = finish(groupSites(stacks, view));

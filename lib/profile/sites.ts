@@ -76,7 +76,7 @@ export function* readTotals(binding: Pick<Binding, 'stackFields' | 'profileTotal
 }
 
 /** An address that nobody has named yet. */
-interface Unnamed {
+export interface Unnamed {
   readonly id: number;
   readonly pc: number;
   readonly generation: number;
@@ -112,16 +112,26 @@ export class StackReader {
     return unnamed;
   }
 
-  /** Names addresses, off this thread. */
-  async name(unnamed: readonly Unnamed[]): Promise<void> {
-    if (unnamed.length === 0) return;
-    const rows = await this.#binding.profileSymbols(
-      Float64Array.from(unnamed.flatMap(({ pc, generation }) => [pc, generation])),
-    );
+  /** Looks addresses up, off this thread: a text for `name()`. */
+  async lookUp(unnamed: readonly Unnamed[]): Promise<string> {
+    if (unnamed.length === 0) return '';
+    return this.#binding.profileSymbols(Float64Array.from(unnamed.flatMap(({ pc, generation }) => [pc, generation])));
+  }
+
+  /** Takes over what was looked up. */
+  *name(unnamed: readonly Unnamed[], text: string): Work<void> {
+    let at = 0;
+    const next = () => {
+      const end = text.indexOf('\0', at);
+      const part = text.slice(at, end);
+      at = end + 1;
+      return part;
+    };
     for (const [i, { id, pc, kind }] of unnamed.entries()) {
-      const [file = '', name = '', offset = 0] = rows[i] ?? [];
+      const [file, name, offset] = [next(), next(), Number(next())];
       const shown = kind === 'builtin' ? name.replace(/^Builtins_/, '') : name;
       this.#frames.set(id, { kind, name: shown, file, line: 0, column: 0, pc, offset });
+      if (i % rowsAtOnce === 0) yield;
     }
   }
 

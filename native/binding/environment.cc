@@ -18,6 +18,7 @@ void Environment::Close() {
   if (on_pass != nullptr) on_pass.Abort();
   on_pass = OnPass();
   RemoveIsolate(this);
+  heap_sampling.Stop();
 }
 
 }  // namespace extmem

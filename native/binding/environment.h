@@ -5,6 +5,7 @@
 #include "binding/addon_api.h"
 #include "binding/weak_refs.h"
 #include "v8/collections.h"
+#include "v8/heap_sampling.h"
 
 namespace extmem {
 
@@ -16,8 +17,9 @@ struct Environment {
   OnPass on_pass;  // null unless this environment owns the reader
   WeakRefs weak_refs;
   Collections collections;
+  HeapSampling heap_sampling;
 
-  // Stops and joins the reader, when this environment owns it, and takes back what it published.
+  // Stops and joins the reader, when this environment owns it, takes back what it published, and stops its profiler.
   void Close();
 };
 

@@ -1,5 +1,5 @@
-// What belongs to the calling isolate: its declared memory, its collections, its row in the table of isolates, its weak
-// references.
+// What belongs to the calling isolate: its declared memory, its collections, its heap profiler, its row in the table of
+// isolates, its weak references.
 #include "binding/isolate_exports.h"
 
 #include <algorithm>
@@ -51,6 +51,19 @@ void CountCollections(const Napi::CallbackInfo& info) {
   if (into.ByteLength() >= sizeof(numbers)) memcpy(into.Data(), &numbers, sizeof(numbers));
 }
 
+HeapSampling& HeapSamplingOf(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Environment>()->heap_sampling;
+}
+
+Napi::Value StartSampling(const Napi::CallbackInfo& info) {
+  const HeapSamplingStart start =
+      HeapSamplingOf(info).Start(static_cast<uint64_t>(IntegerAt(info, 0)), static_cast<int>(IntegerAt(info, 1)));
+  if (start == HeapSamplingStart::kUnsupported) return info.Env().Null();
+  return Napi::Boolean::New(info.Env(), start == HeapSamplingStart::kStarted);
+}
+
+void StopSampling(const Napi::CallbackInfo& info) { HeapSamplingOf(info).Stop(); }
+
 WeakRefs& RefsOf(const Napi::CallbackInfo& info) { return info.Env().GetInstanceData<Environment>()->weak_refs; }
 
 uint32_t SlotOf(const Napi::CallbackInfo& info) { return static_cast<uint32_t>(IntegerAt(info, 0, WeakRefs::kNone)); }
@@ -78,6 +91,10 @@ constexpr FunctionRow kFunctions[] = {
     {"unwatchCollections", Napi::Function::New<UnwatchCollections>, "(): void", "Ends that; the counts stay."},
     {"collectionCounters", Napi::Function::New<CountCollections>, "(into: Float64Array): void",
      "Copies the counters of `watchCollections`."},
+    {"startHeapSampling", Napi::Function::New<StartSampling>, "(meanBytes: number, depth: number): boolean | null",
+     "Starts V8's sampling heap profiler, so that reading it collects no garbage. False: somebody else runs it. Null: "
+     "this V8 does not offer it."},
+    {"stopHeapSampling", Napi::Function::New<StopSampling>, "(): void", "Stops it, when it was started here."},
     {"weakAdd", Napi::Function::New<WeakAdd>, "(object: object): number",
      "Refers to an object without keeping it, not even through a minor collection as a WeakRef would. A slot, or -1."},
     {"weakGet", Napi::Function::New<WeakGet>, "(slot: number): object | undefined", "undefined: it was collected."},

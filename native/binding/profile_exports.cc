@@ -110,33 +110,29 @@ Napi::Value FrameOf(const Napi::CallbackInfo& info) {
   return object;
 }
 
-// Symbol tables are read on a thread of the pool; the promise resolves to rows of [module, name, offset].
+// Symbol tables are read on a thread of the pool, and the promise resolves to one text: rows of three values for
+// hundreds of addresses would take some 10 ms of the main thread.
 class SymbolWork : public Napi::AsyncWorker {
  public:
   SymbolWork(Napi::Env env, napi_deferred deferred, std::vector<Address> addresses)
       : AsyncWorker(env, "extmem"), deferred_(deferred), modules_(KnownModules()), addresses_(std::move(addresses)) {}
 
  protected:
-  void Execute() override { symbols_ = Symbolize(modules_, addresses_); }
-
-  void OnOK() override {
-    Napi::Array rows = Napi::Array::New(Env(), symbols_.size());
-    for (uint32_t i = 0; i < symbols_.size(); i++) {
-      const Symbol& symbol = symbols_[i];
-      Napi::Array row = Napi::Array::New(Env(), 3);
-      row.Set(0u, symbol.module);
-      row.Set(1u, symbol.name);
-      row.Set(2u, static_cast<double>(symbol.offset));
-      rows.Set(i, row);
+  void Execute() override {
+    for (const Symbol& symbol : Symbolize(modules_, addresses_)) {
+      for (const std::string& part : {symbol.module, symbol.name, std::to_string(symbol.offset)}) {
+        text_.append(part).push_back('\0');
+      }
     }
-    napi_resolve_deferred(Env(), deferred_, rows);
   }
+
+  void OnOK() override { napi_resolve_deferred(Env(), deferred_, Napi::String::New(Env(), text_)); }
 
  private:
   const napi_deferred deferred_;
   const std::vector<Module> modules_;
   const std::vector<Address> addresses_;
-  std::vector<Symbol> symbols_;
+  std::string text_;
 };
 
 Napi::Value Symbols(const Napi::CallbackInfo& info) {
@@ -188,9 +184,9 @@ constexpr FunctionRow kFunctions[] = {
      "(frame: number): { kind: FrameKind; pc: number; generation: number; name: string; script: string; line: number; "
      "column: number } | null",
      "What a frame id stands for; null: no frame has it. What does not apply is 0 or empty."},
-    {"profileSymbols", Napi::Function::New<Symbols>,
-     "(pairs: Float64Array): Promise<[module: string, name: string, offset: number][]>",
-     "Names pairs of pc and generation, off this thread."},
+    {"profileSymbols", Napi::Function::New<Symbols>, "(pairs: Float64Array): Promise<string>",
+     "Names pairs of pc and generation, off this thread: module, name and offset of each, and a 0 after each of "
+     "these."},
     {"profileForeign", Napi::Function::New<ForeignModule>, "(): string | null",
      "The module that intercepted the allocator before us."},
 };

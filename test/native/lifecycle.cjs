@@ -52,6 +52,8 @@ function everyCall(binding) {
     read: () => binding.read(numbers),
     request: () => binding.request(1),
     sendNow: () => binding.sendNow(-1, bytes),
+    startHeapSampling: () => binding.startHeapSampling(65_536, 64),
+    stopHeapSampling: () => binding.stopHeapSampling(),
     texts: () => binding.texts(),
     unwatchCollections: () => binding.unwatchCollections(),
     watch: () => binding.watch(['/proc/self/comm', '/proc/self/statm', '/no/such/file']),

@@ -3,7 +3,9 @@
 const { Session } = require('node:inspector');
 const path = require('node:path');
 const [, , root, who] = process.argv;
+const { getHeapStatistics } = require('node:v8');
 const { HeapSites } = require(path.join(root, 'dist', 'profile', 'heap-sites.js'));
+const { binding } = require(path.join(root, 'dist', 'binding', 'load.js')).loadNative();
 
 const client = new Session();
 client.connect();
@@ -16,11 +18,62 @@ function ask(method, params = {}) {
 }
 const isRunning = () => typeof ask('HeapProfiler.getSamplingProfile') === 'object';
 
-const sites = new HeapSites();
+const sites = new HeapSites(who.startsWith('plain') ? null : binding);
 const report = (more = {}) =>
   console.log(JSON.stringify({ running: sites.running, refusal: sites.refusal, others: isRunning(), ...more }));
 
+const counters = new Float64Array(binding.collectionFields.length);
+function majorCount() {
+  binding.collectionCounters(counters);
+  return counters[binding.collectionFields.indexOf('majorCount')];
+}
+
+const MiB = 2 ** 20;
+const kept = [];
+function leak(untilMiB) {
+  const leaked = [];
+  kept.push(leaked);
+  while (getHeapStatistics().used_heap_size < untilMiB * MiB) leaked.push(new Array(128).fill(0.5));
+}
+function churn(bytes) {
+  for (let i = 0; i < bytes / 1024; i++) globalThis.garbage = new Array(128).fill(0.5);
+}
+
+/** A leak, garbage that nothing has collected yet, and a reading. */
+function read(leakedMiB, leakedBeforeMiB = 0) {
+  leak(leakedBeforeMiB);
+  gc();
+  binding.watchCollections();
+  sites.start();
+  const atStart = majorCount();
+  binding.unwatchCollections();
+  leak(leakedMiB);
+  gc();
+  churn(64 * MiB);
+  binding.watchCollections();
+  churn(2 * MiB);
+  const before = majorCount();
+  const found = sites.read();
+  const told = {
+    found: found?.map(({ site }) => site.split(' ')[0]) ?? null,
+    collections: atStart + majorCount() - before,
+  };
+  sites.stop();
+  report(told);
+}
+
 const cases = {
+  /** Started by the addon, at a heap that takes 60 ms to collect. */
+  read: () => read(60),
+  /** Without the addon, at a small heap and at a large one. */
+  plainSmall: () => read(12),
+  plainLarge: () => read(60, 60),
+  /** Ends as it is, with a profiler that runs. */
+  left() {
+    sites.start();
+    leak(30);
+    report();
+  },
   /** Nobody else: it runs, and stops what it started. */
   nobody() {
     sites.start();

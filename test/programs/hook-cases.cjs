@@ -32,7 +32,7 @@ async function heldByTorture() {
     const names = await binding.profileSymbols(
       Float64Array.from(frames.flatMap(({ pc, generation }) => [pc, generation])),
     );
-    if (!names[0]?.[0]?.endsWith('torture.node')) continue;
+    if (!names.split('\0', 1)[0].endsWith('torture.node')) continue;
     held.bytes += allocatedBytes - freedBytes;
     held.blocks += liveSamples;
   }
