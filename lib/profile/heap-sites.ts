@@ -51,9 +51,11 @@ interface Profile {
   readonly samples: readonly { readonly nodeId: number; readonly ordinal: number }[];
 }
 
-/** What the young generation holds at most: by the time that so much more was allocated, it was collected twice. */
+/** What is in the young generation: all that was allocated since it was collected last, and more. */
 function youngBytes(): number {
-  return getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? 0;
+  return getHeapSpaceStatistics()
+    .filter(({ space_name }) => space_name.startsWith('new_'))
+    .reduce((sum, { space_used_size }) => sum + space_used_size, 0);
 }
 
 const withoutSuspects = 'js-heap verdicts name no suspects';
@@ -106,15 +108,20 @@ interface Count {
 
 /**
  * Turns a profile, of a profiler that ran for `observedMs`, into sites: bytes by the innermost frame of user code.
- * @param unsettledBytes allocated last, and not counted: what may be garbage that no collection has come to.
+ * @param unsettledBytes allocated last, and not counted: what may be garbage that no collection has come to. Where
+ * nothing else was allocated, it is all that is known.
  */
 export function sitesOf(profile: Profile, observedMs: number | null = null, unsettledBytes = 0): Site[] {
   const newest = profile.samples.reduce((latest, { ordinal }) => Math.max(latest, ordinal), 0);
+  // The samples of so many bytes are a random number: to be sure, three standard deviations more.
+  const unsettled = unsettledBytes / samplingInterval;
+  const lastSettled = newest - unsettled - 3 * Math.sqrt(unsettled);
+  const isNothingSettled = profile.samples.every(({ ordinal }) => ordinal > lastSettled);
   const counts = new Map<number, Count>();
   for (const { nodeId, ordinal } of profile.samples) {
     const count = counts.get(nodeId) ?? { all: 0, settled: 0 };
     count.all++;
-    if (newest - ordinal >= unsettledBytes / samplingInterval) count.settled++;
+    if (isNothingSettled || ordinal <= lastSettled) count.settled++;
     counts.set(nodeId, count);
   }
   const sums = new Map<string, Sum>();

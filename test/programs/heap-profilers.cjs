@@ -56,6 +56,7 @@ function read(leakedMiB, leakedBeforeMiB = 0) {
   const found = sites.read();
   const told = {
     found: found?.map(({ site }) => site.split(' ')[0]) ?? null,
+    garbageBytes: found?.find(({ site }) => site.startsWith('churn '))?.liveBytes ?? 0,
     collections: atStart + majorCount() - before,
   };
   sites.stop();
