@@ -29,6 +29,8 @@ const longestPauseUs = 100_000;
 /** A collection of all garbage: as measured at 60 and at 200 MiB of heap, on each Node (.1 to 1.5). */
 const collectionMsPerMiB = 1;
 const longestCollectionMs = 30;
+/** Fewer samples tell nothing of who holds what. */
+const fewestSettled = 10;
 /** Sites on a sample. A growing site gets among the largest within a few minutes. */
 const mostSites = 20;
 
@@ -109,19 +111,19 @@ interface Count {
 /**
  * Turns a profile, of a profiler that ran for `observedMs`, into sites: bytes by the innermost frame of user code.
  * @param unsettledBytes allocated last, and not counted: what may be garbage that no collection has come to. Where
- * nothing else was allocated, it is all that is known.
+ * hardly anything else is there, it is all that is known.
  */
 export function sitesOf(profile: Profile, observedMs: number | null = null, unsettledBytes = 0): Site[] {
   const newest = profile.samples.reduce((latest, { ordinal }) => Math.max(latest, ordinal), 0);
   // The samples of so many bytes are a random number: to be sure, three standard deviations more.
   const unsettled = unsettledBytes / samplingInterval;
   const lastSettled = newest - unsettled - 3 * Math.sqrt(unsettled);
-  const isNothingSettled = profile.samples.every(({ ordinal }) => ordinal > lastSettled);
+  const settledCount = profile.samples.filter(({ ordinal }) => ordinal <= lastSettled).length;
   const counts = new Map<number, Count>();
   for (const { nodeId, ordinal } of profile.samples) {
     const count = counts.get(nodeId) ?? { all: 0, settled: 0 };
     count.all++;
-    if (isNothingSettled || ordinal <= lastSettled) count.settled++;
+    if (settledCount < fewestSettled || ordinal <= lastSettled) count.settled++;
     counts.set(nodeId, count);
   }
   const sums = new Map<string, Sum>();
