@@ -141,6 +141,17 @@ for (const node of nodes) {
       t.ok(Number(samples) > 100);
     });
 
+    t.test('what a sandbox or an auditor takes away is told by its own name', async (t) => {
+      const denied = await result<Record<string, unknown>>(node.path, 'deniedReads');
+      t.match(denied.javascriptStacks, /^process_vm_readv is forbidden/);
+      t.same([denied.nativeProfile, denied.sampled], [true, true]);
+      const auditor = join(root, 'test', 'torture-addon', 'build', 'Release', 'auditor.so');
+      const audited = await run(node.path, [cases, 'capabilities'], { env: { LD_AUDIT: auditor } });
+      t.match(JSON.parse(audited.stdout).nativeProfile, /LD_AUDIT/, audited.stderr);
+      const plain = await result<Record<string, unknown>>(node.path, 'capabilities');
+      t.same(plain, { nativeProfile: true, javascriptStacks: true });
+    });
+
     t.test('a sample needs little of the stack of a thread', async (t) => {
       const { plain, unsampled, sampled } = await result<Record<string, number>>(node.path, 'stackBytes');
       t.ok(Number(unsampled) <= Number(plain) + 128, `${unsampled} bytes`);

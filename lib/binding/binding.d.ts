@@ -230,6 +230,8 @@ export type HookStatus =
   | 'originalsDiffer'
   /** the real malloc is chosen by a resolver function. */
   | 'indirect'
+  /** an auditor of the loader (LD_AUDIT) stands in the slots. */
+  | 'audited'
   /** the executable's slots hold functions of somebody else, see `profileForeign`. */
   | 'foreign'
   /** the system refuses to write to the slots. */

@@ -44,6 +44,7 @@ const refusals: Readonly<Record<Exclude<Refusal, 'foreign'>, string>> = {
     'the C library is not glibc, or the addon was built without -z nodelete: the allocator is not intercepted',
   originalsDiffer: 'two ways to find the real malloc disagree: the allocator is not intercepted',
   indirect: 'malloc is chosen at run time by a resolver: the allocator is not intercepted',
+  audited: 'an auditor of the loader (LD_AUDIT) stands between all libraries: the allocator is not intercepted',
   protected:
     'neither /proc/self/mem nor process_vm_writev may write to import tables (seccomp, SELinux): the allocator is not intercepted',
   noMemory: 'no memory for the tables of the profiler',

@@ -136,7 +136,11 @@ function tryStacks(binding: Binding): StackLevel {
   try {
     const missing = binding.profileRegister();
     if (missing !== null) {
-      const reason = missing.startsWith('/') ? `${missing} cannot be read` : `this V8 does not publish ${missing}`;
+      const reason = missing.startsWith('/')
+        ? `${missing} cannot be read`
+        : missing === 'process_vm_readv'
+          ? `${missing} is forbidden (a sandbox?)`
+          : `this V8 does not publish ${missing}`;
       return { level: 0, reason: `${reason}: native frames only` };
     }
     const look: Look = () => [binding.profileCapture(), callSites()];

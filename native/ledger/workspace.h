@@ -32,7 +32,7 @@ class Workspace {
   Vma* table() const { return reinterpret_cast<Vma*>(text() + kTextBytes + kPagemapBytes); }
   size_t capacity() const { return capacity_; }
   size_t committed_bytes() const { return committed_bytes_; }
-  // Makes room for twice as many mappings. False at the limit (some 400 000).
+  // Makes room for twice as many mappings. False at the limit (some 300 000).
   bool Grow();
 
   // The workspaces that exist in this process now; returns how many were written.
@@ -40,7 +40,7 @@ class Workspace {
 
  private:
   static constexpr size_t kGuardBytes = 4096;  // keeps the kernel from merging us with a neighbour
-  static constexpr size_t kReservedBytes = size_t{16} << 20;
+  static constexpr size_t kReservedBytes = size_t{12} << 20;
   static constexpr size_t kFirstTableBytes = 128 * 1024;
 
   bool Commit(size_t table_bytes);

@@ -53,12 +53,16 @@ bool SafeReadWorks() {
   return ReadUnknown(reinterpret_cast<uintptr_t>(&word), &copy, sizeof(copy)) && copy == 42;
 }
 
+void SafeReadForgetAll() {
+  const uint32_t generation = g_generation.fetch_add(1, std::memory_order_release) + 1;
+  if (generation % kReadPage != 0) return;
+  // The numbers begin anew: what was remembered under them long ago must not come back.
+  for (std::atomic<uintptr_t>& page : g_pages) page.store(0, std::memory_order_relaxed);
+}
+
 void SafeReadForget(uintptr_t start, size_t length) {
   // V8 unmaps at every collection: asking for all other pages anew would cost the next sample some 50 us.
-  if (length / kReadPage >= kRemembered) {
-    g_generation.fetch_add(1, std::memory_order_release);
-    return;
-  }
+  if (length / kReadPage >= kRemembered) return SafeReadForgetAll();
   const uintptr_t end = start + length;
   for (uintptr_t page = start & ~(kReadPage - 1); page < end; page += kReadPage) {
     std::atomic<uintptr_t>* set = SetOf(page);

@@ -2,7 +2,8 @@
 //
 // Everything that a live JavaScript frame refers to is alive, hence mapped. What is guarded against is a word that
 // only looks like a reference. Each page is asked for once by a system call that fails instead of faulting, and then
-// remembered until the executable gives address space back (Forget). Any thread, also from hooks; no lock.
+// remembered until an object other than libc gives address space back (Forget), or as long as nobody would tell
+// (ForgetAll). Any thread, also from hooks; no lock.
 #ifndef EXTMEM_OS_SAFE_READ_H_
 #define EXTMEM_OS_SAFE_READ_H_
 
@@ -20,6 +21,8 @@ namespace extmem {
 bool SafeReadWorks();
 // [start, start + length) may not be readable any more.
 void SafeReadForget(uintptr_t start, size_t length);
+// Nothing is known any more: for times at which nobody says what is unmapped.
+void SafeReadForgetAll();
 // True when the page can be read. Asks the kernel when it does not remember.
 bool PageReadable(uintptr_t page);
 // How often it asked.

@@ -44,7 +44,7 @@ struct HookObserver {
   // The executable set aside address space of at least kReservationBytes, or made a range writable.
   void (*reserved)(void* start, size_t length);
   void (*committed)(Thread* thread, void* start, size_t length, const uintptr_t* frame);
-  // The executable gave address space back: what was readable may not be any more.
+  // Address space was given back: what was readable may not be any more.
   void (*invalidated)(void* start, size_t length);
 };
 
@@ -57,6 +57,7 @@ constexpr size_t kReservationBytes = size_t{4} << 30;
   X(kUnsupported, unsupported, "not this C library or this platform")                                  \
   X(kOriginalsDiffer, originalsDiffer, "two ways to find the real malloc disagree")                    \
   X(kIndirect, indirect, "the real malloc is chosen by a resolver function")                           \
+  X(kAudited, audited, "an auditor of the loader (LD_AUDIT) stands in the slots")                      \
   X(kForeign, foreign, "the executable's slots hold functions of somebody else, see `profileForeign`") \
   X(kProtected, protected, "the system refuses to write to the slots")                                 \
   X(kNoMemory, noMemory, "the system has no memory for the tables")                                    \

@@ -218,7 +218,9 @@ void* HookMmap64(void* address, size_t length, int protection, int flags, int fi
 
 int HookMunmap(void* start, size_t length) {
   Observer().unmapped(start, length);
-  return original_munmap(start, length);
+  const int result = original_munmap(start, length);
+  Observer().invalidated(start, length);
+  return result;
 }
 
 void* HookMremap(void* old, size_t old_length, size_t length, int flags, ...) {
@@ -230,16 +232,10 @@ void* HookMremap(void* old, size_t old_length, size_t length, int flags, ...) {
   void* start = original_mremap(old, old_length, length, flags, wanted);
   if (start != MAP_FAILED) {
     Observer().unmapped(old, old_length);
+    Observer().invalidated(old, old_length);
     Mapped(start, length, PROT_READ, MAP_ANONYMOUS, __builtin_frame_address(0));
   }
   return start;
-}
-
-int InvalidateMunmap(void* start, size_t length) {
-  Observer().unmapped(start, length);
-  const int result = original_munmap(start, length);
-  Observer().invalidated(start, length);
-  return result;
 }
 
 int InvalidateMprotect(void* start, size_t length, int protection) {
@@ -317,7 +313,7 @@ const HookedFunction kHookedFunctions[] = {
     EXTMEM_PLAIN(mmap, kMap, HookMmap),
     EXTMEM_PLAIN(mmap64, kMap, HookMmap64),
     EXTMEM_PLAIN(mremap, kMap, HookMremap),
-    EXTMEM_PLAIN(munmap, kInvalidate, InvalidateMunmap),
+    EXTMEM_PLAIN(munmap, kInvalidate, HookMunmap),
     EXTMEM_PLAIN(mprotect, kInvalidate, InvalidateMprotect),
     EXTMEM_PLAIN(mmap64, kInvalidate, InvalidateMmap64),
 };

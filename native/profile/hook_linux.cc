@@ -208,6 +208,7 @@ int FirstObject(dl_phdr_info* info, size_t, void* data) {
 // What our own imports of the basic functions are bound to.
 struct Bound {
   uintptr_t values[5];
+  bool late;  // not bound when the library was loaded, though it asks for that
   bool pinned;
 };
 
@@ -221,6 +222,7 @@ int FindBound(dl_phdr_info* info, size_t, void* data) {
     for (int k = 0; k < 5 && name != nullptr; k++) {
       if (strcmp(name, kBoundNames[k]) == 0) {
         bound->values[k] = *reinterpret_cast<const uintptr_t*>(object.base + relocation.r_offset);
+        bound->late = bound->late || object.Contains(bound->values[k]);
       }
     }
   }
@@ -289,6 +291,7 @@ HookStatus FindOriginals() {
   Bound bound = {};
   dl_iterate_phdr(FindBound, &bound);
   if (!bound.pinned) return HookStatus::kUnsupported;
+  if (bound.late) return HookStatus::kAudited;
   for (size_t f = 0; f < kHookedFunctionCount; f++) {
     *kHookedFunctions[f].original = FindSymbol(kHookedFunctions[f].name);
     for (int k = 0; k < 5; k++) {

@@ -172,6 +172,7 @@ HookStatus ProfileStart(const ProfileOptions& options) {
   // Sampling begins when every object is patched, so that no recorded block is freed behind our back.
   if (status != HookStatus::kInstalled) return status;
   g_running = true;
+  SafeReadForgetAll();  // what was unmapped before the hooks were there
   g_owner = ThisThread();
   NoteModules(StackGeneration());
   FollowReservations();
@@ -214,7 +215,9 @@ const char* ProfileRegisterThread() {
   const bool known = StackInit() && StackRegisterThread(thread);
   thread->busy = false;
   if (thread->isolate != nullptr) return nullptr;
-  return missing != nullptr ? missing : known ? "v8::Isolate::CopyCodePages" : "/proc/self/maps";
+  if (missing != nullptr) return missing;
+  if (!known) return "/proc/self/maps";
+  return SafeReadWorks() ? "v8::Isolate::CopyCodePages" : "process_vm_readv";
 }
 
 void ProfileThreadEnds() {
@@ -233,6 +236,7 @@ uint32_t ProfileCapture() {
   {
     Locked locked(&g_control);
     if (!StackInit()) return 0;
+    if (!g_running) SafeReadForgetAll();
   }
   Thread* thread = ThisThread();
   thread->busy = true;

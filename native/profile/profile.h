@@ -35,7 +35,7 @@ SampleRate ProfileRate();
 uint64_t ProfileOwnBytes();
 
 // The calling thread runs JavaScript whose frames may be decoded from now on: null, or the name of what is missing for
-// that, a symbol or a file.
+// that, a symbol, a file, or process_vm_readv.
 const char* ProfileRegisterThread();
 void ProfileUnregisterThread();
 // The environment of the calling thread ends: its isolate is about to be taken down, and nobody else would stop a

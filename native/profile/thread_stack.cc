@@ -45,7 +45,9 @@ bool LearnStack(Thread* thread, bool reads_checked) {
   ProcMaps map;
   const MapLine* line = map.Find(sp);
   if (line == nullptr) return false;
-  thread->stack_high = line->end;
+  // What lies above a thread's stack may be one mapping with it. The main thread's block lies elsewhere.
+  const uintptr_t block = ThisThreadBlock();
+  thread->stack_high = block > sp && block < line->end ? block : line->end;
   thread->stack_low = sp;
   return true;
 }

@@ -1,6 +1,7 @@
 // The hooks, the walk over stacks and the tables on a process that does everything that is nasty to them. The core is a
 // shared library here, as in Node: it never patches itself, and only watches the objects around it.
 #include <dlfcn.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "profile/profile.h"
 #include "profile/seen_mappings.h"
 #include "profile/stack.h"
+#include "profile/thread_stack.h"
 #include "torture.h"
 
 namespace {
@@ -237,6 +239,44 @@ void HotPagesAreAskedForOnce() {
   CHECK(!extmem::PageReadable(first));
 }
 
+// Nobody tells what is unmapped while the hooks are not there.
+void PagesAreForgottenByAStart() {
+  void* page = mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(page);
+  CHECK(extmem::PageReadable(address));
+  munmap(page, 4096);
+  CHECK(extmem::ProfileStart({UINT64_C(1) << 40, 0, kDepth, 1}) == HookStatus::kInstalled);
+  CHECK(!extmem::PageReadable(address));
+  // While they are, the objects around ours tell themselves.
+  page = mmap(page, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(extmem::PageReadable(reinterpret_cast<uintptr_t>(page)));
+  munmap(page, 4096);
+  CHECK(!extmem::PageReadable(reinterpret_cast<uintptr_t>(page)));
+  extmem::ProfileStop();
+}
+
+// The kernel joins what lies above it to the mapping of a stack.
+void AStackEndsWhereItsThreadBegins() {
+  constexpr size_t kBytes = 2 << 20;
+  void* mapped = mmap(nullptr, 2 * kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstack(&attributes, mapped, kBytes);
+  pthread_t thread;
+  const auto body = [](void*) -> void* {
+    extmem::Thread learnt = {};  // no end when nothing is learnt
+    extmem::LearnStack(&learnt, true);
+    return reinterpret_cast<void*>(learnt.stack_high);
+  };
+  CHECK_EQUAL(pthread_create(&thread, &attributes, body, nullptr), 0);
+  void* high = nullptr;
+  pthread_join(thread, &high);
+  CHECK(reinterpret_cast<uintptr_t>(high) > reinterpret_cast<uintptr_t>(mapped));
+  CHECK(reinterpret_cast<uintptr_t>(high) <= reinterpret_cast<uintptr_t>(mapped) + kBytes);
+  munmap(mapped, 2 * kBytes);
+  pthread_attr_destroy(&attributes);
+}
+
 // Neighbours, holes and what is unmapped in the middle, from two threads.
 void MappingsAreCutAndJoined() {
   CHECK(extmem::SeenInit());
@@ -278,6 +318,8 @@ int main() {
   CHECK(extmem::ProfileRegisterThread() != nullptr);  // learns where the stack ends, and misses V8
   NothingIsPatchedBeforeTheStart();
   HotPagesAreAskedForOnce();
+  PagesAreForgottenByAStart();
+  AStackEndsWhereItsThreadBegins();
   MappingsAreCutAndJoined();
   WhatIsHeldIsKnownToTheByte();
   StacksNameTheirCallers();

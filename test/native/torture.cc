@@ -462,6 +462,8 @@ void Deny(uint32_t call, uint32_t same, int error) {
 
 void DenyWrites(int ways) { Deny(SYS_pwrite64, ways > 1 ? SYS_process_vm_writev : SYS_pwrite64, EPERM); }
 
+void DenyReads(int) { Deny(SYS_process_vm_readv, SYS_process_vm_readv, EPERM); }
+
 void DenyThreads(int) { Deny(SYS_clone, SYS_clone3, EAGAIN); }
 
 }  // namespace torture

@@ -35,6 +35,8 @@ void SmallStack(int rounds);
 size_t StackOfMalloc();
 // From now on memory cannot be written by /proc/self/mem (1), nor by process_vm_writev (2), as in a strict sandbox.
 void DenyWrites(int ways);
+// From now on memory cannot be read by process_vm_readv.
+void DenyReads(int);
 // From now on no thread can be started.
 void DenyThreads(int);
 

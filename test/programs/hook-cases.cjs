@@ -191,6 +191,19 @@ const cases = {
     torture.everyForm(5);
     return { ...counters(), unavailable: profiler.unavailable, numbers: profiler.numbers() };
   },
+  // Native frames go on, and why the others are missing is said.
+  async deniedReads() {
+    torture.denyReads(1);
+    const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64 });
+    torture.everyForm(5);
+    profiler.stop();
+    return { ...profiler.capabilities, sampled: counters().samples > 100 };
+  },
+  async capabilities() {
+    const profiler = new NativeProfiler(binding, { sampleBytes: 4096, stackDepth: 64 });
+    profiler.stop();
+    return profiler.capabilities;
+  },
   // Slots are written, and restored, through pages that are opened for the time.
   async deniedFile() {
     const before = slotsOfExecutable();

@@ -13,6 +13,10 @@
     { "target_name": "stack_sample", "sources": ["stack_sample.cc"], "cflags_cc": ["-fno-omit-frame-pointer"] },
     { "target_name": "pairs", "sources": ["pairs.cc"], "cflags_cc": ["-O2"] },
     {
+      "target_name": "auditor", "type": "shared_library", "product_prefix": "", "product_extension": "so",
+      "sources": ["auditor.cc"]
+    },
+    {
       "target_name": "thread_local", "type": "shared_library", "product_prefix": "", "product_extension": "so",
       "sources": ["thread_local.cc"]
     },

@@ -55,6 +55,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"beginLoads", Call<torture::BeginLoads>},
       {"endLoads", Call<torture::EndLoads>},
       {"smallStack", Call<torture::SmallStack>},
+      {"denyReads", Call<torture::DenyReads>},
       {"denyThreads", Call<torture::DenyThreads>},
       {"denyWrites", Call<torture::DenyWrites>},
   };
