@@ -42,7 +42,7 @@ const uint32_t* FramesOf(uint32_t stack, size_t* count) {
 }
 
 uintptr_t AddressAt(uint32_t frame) {
-  return static_cast<const extmem::FrameRecord*>(extmem::StackFrames().Bytes(frame))->pc;
+  return static_cast<const extmem::FrameRecord*>(extmem::StackFrames().Bytes(frame))->place;
 }
 
 bool IsOurs(uintptr_t pc) {
