@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:os';
 import { Writable } from 'node:stream';
+import { enabledVariable, flag } from './enabled.js';
 import { describe, ExtmemError } from './errors.js';
 
 /** A pino-like logger. A line's own fields arrive in the first argument. */
@@ -98,13 +99,6 @@ const count = (low: number, high: number) => (value: unknown) => {
   return number !== undefined && Number(value) === number ? number : undefined;
 };
 
-function flag(value: unknown): boolean | undefined {
-  if (typeof value === 'boolean') return value;
-  if (value === '1' || value === 'true' || value === 1) return true;
-  if (value === '0' || value === 'false' || value === 0) return false;
-  return undefined;
-}
-
 function isLogger(value: object): value is Logger {
   return 'info' in value && typeof value.info === 'function' && 'warn' in value && typeof value.warn === 'function';
 }
@@ -134,7 +128,7 @@ export const optionTable: readonly OptionRow[] = [
   {
     name: 'enabled',
     resolvedName: 'enabled',
-    env: 'EXTMEM_ENABLED',
+    env: enabledVariable,
     fallback: true,
     expected: 'true, false, 1 or 0',
     parse: flag,

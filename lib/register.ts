@@ -2,21 +2,24 @@
  * The preload: `node --require extmem/register app.js` or `--import`. Configured by `EXTMEM_*`. Never throws: whatever
  * is wrong becomes one warning, and the program runs as it would without us.
  */
-import { ExtmemError, messageOf } from './errors.js';
-import { start } from './index.js';
+import { enabledVariable, flag } from './enabled.js';
 
 function warn(error: unknown): void {
-  const code = error instanceof ExtmemError ? error.code : 'ERR_EXTMEM_START';
-  process.emitWarning(`extmem did not start as configured: ${messageOf(error)}`, { type: 'ExtmemWarning', code });
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'ERR_EXTMEM_START';
+  const message = error instanceof Error ? error.message : String(error);
+  process.emitWarning(`extmem did not start as configured: ${message}`, { type: 'ExtmemWarning', code });
 }
 
-try {
-  start();
-} catch (error) {
-  warn(error);
+if (flag(process.env[enabledVariable]) !== false) {
+  const { start } = require('./index.js') as typeof import('./index.js');
   try {
-    start({ destination: 'stderr' });
-  } catch {
-    // The first warning has said what is wrong; the program comes before us.
+    start();
+  } catch (error) {
+    warn(error);
+    try {
+      start({ destination: 'stderr' });
+    } catch {
+      // The first warning has said what is wrong; the program comes before us.
+    }
   }
 }

@@ -4,13 +4,14 @@
  * else to do live on for some turns of its loop. It cannot be unref'd: the loop would go to sleep before it, and a
  * timer in its place has the thread sleep and wake for each slice, which takes as long as a slice.
  */
+import * as timers from 'node:timers';
 import type { Work } from './work.js';
 
 /** A slice ends at the first `yield` after so long. */
 const sliceMs = 0.08;
 
-/** Fake timers of a test suite would stop us, and find us among their own. */
-const afterThisTurn = setImmediate;
+/** Fake timers of a test suite would stop us, and find us among their own; and its globals may lack both. */
+const { setImmediate: afterThisTurn, clearImmediate } = timers;
 
 interface Job<Result> {
   readonly work: Work<Result>;

@@ -36,7 +36,7 @@ const lib: readonly Floor[] = [
   { rooms: ['site.ts'], rule: 'a line of code that holds memory' },
   { rooms: ['slices.ts'], rule: 'when the steps of a work are done' },
   {
-    rooms: ['errors.ts', 'own-only.ts', 'package.ts', 'text.ts', 'work.ts'],
+    rooms: ['enabled.ts', 'errors.ts', 'own-only.ts', 'package.ts', 'text.ts', 'work.ts'],
     rule: 'words that everybody uses; they import nothing',
   },
 ];

@@ -1,5 +1,4 @@
 /** A native profile in the format of pprof, and as collapsed stacks. Pure: from stacks and totals to bytes and text. */
-import { gzipSync } from 'node:zlib';
 import type { Location, Mapping, Function as PprofFunction } from 'pprof-format';
 import { frameText } from '../site.js';
 import { type SiteInput, type StackFrame, shownFrame } from './sites.js';
@@ -36,6 +35,7 @@ const valueTypes = [
 /** Gzipped `profile.proto`, as `go tool pprof` reads it; it shows `inuse_space` unless told otherwise. */
 export function toPprof(stacks: readonly SiteInput[], time: ProfileTime): Buffer {
   // Loaded when somebody asks for a profile: a session that is never asked does not pay for it.
+  const { gzipSync } = require('node:zlib') as typeof import('node:zlib');
   const pprof = require('pprof-format') as typeof import('pprof-format');
   const strings = new pprof.StringTable();
   const functions = new Numbering<PprofFunction>();

@@ -2,7 +2,7 @@
  * What one stream is doing, read from its flags. Nothing is called that belongs to the program: only properties that
  * Node's own classes define are read, and no listener is added.
  */
-import { ClientRequest, IncomingMessage, OutgoingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { Stream } from 'node:stream';
 import type { StreamState } from '../site.js';
@@ -284,6 +284,8 @@ export function lookAt(kind: Kind, object: object): Readonly<Look> | null {
 
 /** How to read the objects of this class, judged by the first one. `null`: not a stream. */
 export function kindOf(object: object): Kind | null {
+  // Loaded by the first stream, not by the preload of each short process.
+  const { ClientRequest, IncomingMessage, OutgoingMessage } = require('node:http') as typeof import('node:http');
   if (object instanceof ClientRequest) return lookAtClientRequest as Kind;
   if (object instanceof OutgoingMessage) return lookAtOutgoing as Kind;
   if (hasState(object)) {
