@@ -86,11 +86,15 @@ function glibcVersion(): string | null {
   const report = process.report as (NodeJS.ProcessReport & { excludeNetwork?: boolean }) | undefined;
   if (report === undefined) return null;
   const before = report.excludeNetwork;
-  // Without this the report resolves the names of all peers, which can take seconds.
-  report.excludeNetwork = true;
-  const { header } = report.getReport() as unknown as { header?: { glibcVersionRuntime?: string } };
-  if (before !== undefined) report.excludeNetwork = before;
-  return header?.glibcVersionRuntime ?? null;
+  try {
+    // Without this the report resolves the names of all peers, which can take seconds.
+    report.excludeNetwork = true;
+    const { header } = report.getReport() as unknown as { header?: { glibcVersionRuntime?: string } };
+    return header?.glibcVersionRuntime ?? null;
+  } finally {
+    if (before === undefined) delete report.excludeNetwork;
+    else report.excludeNetwork = before;
+  }
 }
 
 /** Intercepts the allocator for a moment, which is the only way to know. A session that runs keeps its own. */

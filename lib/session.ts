@@ -6,6 +6,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
+import { clearInterval, setInterval } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
 import type { Binding } from './binding/binding.js';
 import type { Native } from './binding/load.js';

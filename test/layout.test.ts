@@ -34,6 +34,7 @@ const lib: readonly Floor[] = [
     rule: 'tables and the vocabulary; sample.ts imports site.ts only',
   },
   { rooms: ['site.ts'], rule: 'a line of code that holds memory' },
+  { rooms: ['call-sites.ts'], rule: 'the running stack, by settings that everybody shares' },
   { rooms: ['slices.ts'], rule: 'when the steps of a work are done' },
   {
     rooms: ['enabled.ts', 'errors.ts', 'own-only.ts', 'package.ts', 'text.ts', 'work.ts'],

@@ -4,6 +4,7 @@
  */
 import { Script } from 'node:vm';
 import type { Binding } from '../binding/binding.js';
+import { callSites } from '../call-sites.js';
 import { messageOf } from '../errors.js';
 import { ownScheme } from '../package.js';
 
@@ -63,21 +64,8 @@ interface NamedPosition {
 
 type Look = () => readonly [stack: number, sites: readonly NodeJS.CallSite[]];
 
-/** The stack as V8 tells it. Leaves the program's own settings as they were. */
-function callSites(): readonly NodeJS.CallSite[] {
-  const { prepareStackTrace, stackTraceLimit } = Error;
-  try {
-    Error.stackTraceLimit = 64;
-    Error.prepareStackTrace = (_error, sites) => sites;
-    const holder: { stack?: unknown } = {};
-    Error.captureStackTrace(holder, callSites);
-    return Array.isArray(holder.stack) ? holder.stack : [];
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-    if (prepareStackTrace === undefined) Reflect.deleteProperty(Error, 'prepareStackTrace');
-    else Error.prepareStackTrace = prepareStackTrace;
-  }
-}
+/** Deeper than the functions above and whoever called the test. */
+const depth = 64;
 
 function decoded(binding: Binding, stack: number): NamedPosition[] {
   const places: NamedPosition[] = [];
@@ -143,7 +131,7 @@ function tryStacks(binding: Binding): StackLevel {
           : `this V8 does not publish ${missing}`;
       return { level: 0, reason: `${reason}: native frames only` };
     }
-    const look: Look = () => [binding.profileCapture(), callSites()];
+    const look: Look = () => [binding.profileCapture(), callSites(look, depth) ?? []];
     const make = new Script(source, { filename }).runInThisContext() as (
       look: Look,
     ) => (warm: number) => ReturnType<Look>;

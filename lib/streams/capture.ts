@@ -4,7 +4,7 @@
  * A capture takes 5 to 10 µs, so only sampled creations are captured. Frames are read at once: a stack kept for later
  * would keep everything alive that its frames refer to.
  */
-import { ownOnly } from '../own-only.js';
+import { callSites } from '../call-sites.js';
 import { type Frame, frameAt, frameText, originOf, type Place, packageOf } from '../site.js';
 
 /**
@@ -47,38 +47,6 @@ export const earlierSite: Creator = { site: 'created before the session', frames
 /** Captures that found the table full. */
 export let sitesOverflowed = 0;
 
-/** Node's prepareStackTrace hook would build a string; the frames themselves are three times cheaper. */
-function keepFrames(_error: unknown, frames: readonly NodeJS.CallSite[]): readonly NodeJS.CallSite[] {
-  return frames;
-}
-
-/** The frames below `cut`, or `null` when Error cannot be configured (`--frozen-intrinsics`). */
-function capture(cut: unknown, limit: number): readonly NodeJS.CallSite[] | null {
-  const { stackTraceLimit } = Error;
-  const prepare = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace');
-  try {
-    Error.stackTraceLimit = limit;
-    Error.prepareStackTrace = keepFrames as (error: Error, frames: NodeJS.CallSite[]) => unknown;
-    const holder: { stack?: unknown } = {};
-    Error.captureStackTrace(holder, cut as () => void);
-    return Array.isArray(holder.stack) ? holder.stack : null;
-  } catch {
-    return null;
-  } finally {
-    restore(stackTraceLimit, prepare);
-  }
-}
-
-function restore(stackTraceLimit: number, prepare: PropertyDescriptor | undefined): void {
-  try {
-    Error.stackTraceLimit = stackTraceLimit;
-    if (prepare === undefined) Reflect.deleteProperty(Error, 'prepareStackTrace');
-    else Object.defineProperty(Error, 'prepareStackTrace', ownOnly(prepare));
-  } catch {
-    // Frozen: nothing was changed either.
-  }
-}
-
 function frameOf(frame: NodeJS.CallSite, name: string): Frame {
   const position = { file: name, line: frame.getLineNumber() ?? 0, column: frame.getColumnNumber() ?? 0 };
   return frameAt(frame.getFunctionName() ?? '', originOf(position));
@@ -111,7 +79,7 @@ function intern(key: string, make: () => Creator): Creator {
  * The key is made of positions alone: names and source maps are looked up once per site.
  */
 export function captureSite(cut: unknown, deep = false): Creator {
-  const frames = capture(cut, deep ? fetchDepth : depth);
+  const frames = callSites(cut, deep ? fetchDepth : depth);
   if (frames === null) return hiddenSite;
   const outer: { frame: NodeJS.CallSite; name: string }[] = [];
   let key = '';

@@ -5,6 +5,7 @@
  * are tracked fully; in busy ones a tracked stream stands for `weight` others, so estimates carry their error. Nothing
  * is attached to a stream: flags are polled, a slice each second.
  */
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import { canVerify } from '../process/descriptors.js';
 import type { StreamsSample } from '../sample.js';
 import type { StreamSite } from '../site.js';
