@@ -100,6 +100,7 @@ function glibcVersion(): string | null {
 /** Intercepts the allocator for a moment, which is the only way to know. A session that runs keeps its own. */
 function tryProfiler(native: Native): Capabilities {
   const profiler = new NativeProfiler(native.binding, { sampleBytes: 2 ** 30, stackDepth: 1 });
+  profiler.testStacks();
   profiler.stop();
   return profiler.capabilities;
 }

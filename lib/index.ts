@@ -50,7 +50,10 @@ const warned = new Set<string>();
  * `ERR_EXTMEM_RUNNING` when options are given while a session runs, or another version of extmem runs one. Malformed
  * `EXTMEM_*` variables only warn.
  */
-export function start(options?: Options): Session {
+export function start(options?: Options): Session;
+/** @internal `preloaded`, see Session; for the preload only. */
+export function start(options: Options | undefined, preloaded: boolean): Session;
+export function start(options?: Options, preloaded = false): Session {
   const running = findRunning();
   if (running !== null) return join(running, options);
   const resolution = resolveOptions(options);
@@ -60,7 +63,7 @@ export function start(options?: Options): Session {
     process.emitWarning(problem.message, { type: 'ExtmemWarning', code: problem.code });
   }
   let stopBeingFound = () => {};
-  const session = new Session(resolution.options, loadNative(), () => stopBeingFound());
+  const session = new Session(resolution.options, loadNative(), preloaded, () => stopBeingFound());
   stopBeingFound = letBeFound(session);
   return session;
 }

@@ -13,11 +13,11 @@ function warn(error: unknown): void {
 if (flag(process.env[enabledVariable]) !== false) {
   const { start } = require('./index.js') as typeof import('./index.js');
   try {
-    start();
+    start(undefined, true);
   } catch (error) {
     warn(error);
     try {
-      start({ destination: 'stderr' });
+      start({ destination: 'stderr' }, true);
     } catch {
       // The first warning has said what is wrong; the program comes before us.
     }

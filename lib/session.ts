@@ -6,7 +6,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
-import { clearInterval, setInterval } from 'node:timers';
+import { clearImmediate, clearInterval, setImmediate, setInterval } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
 import type { Binding } from './binding/binding.js';
 import type { Native } from './binding/load.js';
@@ -75,13 +75,19 @@ export class Session extends EventEmitter<SessionEvents> {
   #lastTick: TickCost | null = null;
   #samples = 0;
   #stopped = false;
+  readonly #preloaded: boolean;
+  #afterTurn: NodeJS.Immediate | undefined;
+  #introduced = false;
 
   /**
    * Use `start()`.
+   * @param preloaded no line of the program has run. What may wait for the first turn of the event loop then does: most
+   * processes that inherit a preload end before it.
    * @param onStop called once, when the session ends.
    */
-  constructor(options: ResolvedOptions, native: Native, onStop: () => void) {
+  constructor(options: ResolvedOptions, native: Native, preloaded: boolean, onStop: () => void) {
     super();
+    this.#preloaded = preloaded;
     this.#options = options;
     this.#native = native;
     this.#onStop = onStop;
@@ -117,9 +123,8 @@ export class Session extends EventEmitter<SessionEvents> {
   #takeOver(binding: Binding): boolean {
     if (!binding.open(() => this.#deliverNext(), this.#options.intervalMs)) return false;
     try {
-      const { sampler } = this.#own();
-      if (binding.hasThread()) binding.request(sampler.dueParts(0));
-      else this.#goOnWithoutThread(binding);
+      this.#own();
+      if (!binding.hasThread()) this.#goOnWithoutThread(binding);
     } catch (error) {
       binding.close();
       throw error;
@@ -167,21 +172,35 @@ export class Session extends EventEmitter<SessionEvents> {
       outlook: judge,
     };
     const sampler = new Sampler(binding, options.memoryLimitBytes, sources);
+    this.#owned = { sources, sampler, judge, log };
+    if (this.#preloaded) this.#afterTurn = setImmediate(() => this.#introduce()).unref();
+    else this.#introduce();
+    return this.#owned;
+  }
+
+  /** Tests what is decoded of stacks, writes the first line and has the first pass made. Once. */
+  #introduce(): void {
+    if (this.#owned === null || this.#introduced) return;
+    this.#introduced = true;
+    clearImmediate(this.#afterTurn);
+    const { binding } = this.#native;
+    const { sources, sampler, log } = this.#owned;
+    if (!this.#stopped) sources.profiler.testStacks();
     const capabilities = findCapabilities(
       this.#native,
       sampler.limitSource,
-      streamsCapability(options.streams),
-      profiler.capabilities,
+      streamsCapability(this.#options.streams),
+      sources.profiler.capabilities,
       binding === null || binding.hasThread() ? true : noReaderThread,
     );
-    log.write(startRecord(options, this.#native, capabilities), 'extmem started');
-    this.#owned = { sources, sampler, judge, log };
-    return this.#owned;
+    log.write(startRecord(this.#options, this.#native, capabilities), 'extmem started');
+    if (binding?.hasThread() && !this.#stopped) binding.request(sampler.dueParts(0));
   }
 
   /** On each pass of the reader, which is also what paces the lines. */
   #deliverNext(): void {
     if (this.#owned === null || this.#stopped) return;
+    this.#introduce();
     this.#slices.start(this.#tick(this.#owned), (announcements) => this.#delivered(announcements));
   }
 
@@ -259,6 +278,7 @@ export class Session extends EventEmitter<SessionEvents> {
       );
     }
     const owned = this.#owned;
+    this.#introduce();
     // The sample of a tick that is under way is the older one.
     this.#slices.finish();
     const sample = owned.sampler.takeNow();
@@ -301,6 +321,7 @@ export class Session extends EventEmitter<SessionEvents> {
         `Expected a running session of this thread that samples native memory, received none: ${unavailable}.`,
       );
     }
+    this.#introduce();
     return this.#owned.sources.profiler.profile();
   }
 
@@ -319,6 +340,7 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   #close(): void {
+    this.#introduce();
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#streams?.stop();
     process.removeListener('exit', this.#onExit);

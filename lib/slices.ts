@@ -4,14 +4,14 @@
  * else to do live on for some turns of its loop. It cannot be unref'd: the loop would go to sleep before it, and a
  * timer in its place has the thread sleep and wake for each slice, which takes as long as a slice.
  */
-import * as timers from 'node:timers';
+import { clearImmediate, setImmediate } from 'node:timers';
 import type { Work } from './work.js';
 
 /** A slice ends at the first `yield` after so long. */
 const sliceMs = 0.08;
 
 /** Fake timers of a test suite would stop us, and find us among their own; and its globals may lack both. */
-const { setImmediate: afterThisTurn, clearImmediate } = timers;
+const [afterThisTurn, cancel] = [setImmediate, clearImmediate];
 
 interface Job<Result> {
   readonly work: Work<Result>;
@@ -67,7 +67,7 @@ export class Slices<Result> {
     if (job === null) return;
     // While it runs there is none: the work may call back into the session. What throws is over.
     this.#job = null;
-    if (this.#next !== null) clearImmediate(this.#next);
+    if (this.#next !== null) cancel(this.#next);
     const startedMs = performance.now();
     let step = job.work.next();
     while (step.done !== true && performance.now() - startedMs < limitMs) step = job.work.next();

@@ -17,7 +17,7 @@ for (const node of nodes) {
       { stays, counted },
       {
         stays: true,
-        counted: { init: counted.init, emitWarning: 1, dlopen: 0 },
+        counted: { init: 1, emitWarning: 1, dlopen: 0 },
       },
     );
     t.same(await runForJson(node, [program, root, 'errors']), {

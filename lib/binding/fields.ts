@@ -19,19 +19,22 @@ function named<Numbers>(
 
 /** One row that is read again and again. What `read()` returns is valid until the next one. */
 export class FieldReader<Numbers> {
+  readonly #names: readonly (keyof Numbers)[];
   readonly #numbers: Float64Array;
-  readonly #named: Numbers;
+  /** Made for the first reading: it takes a millisecond, which a process that ends before should not pay. */
+  #named: Numbers | null = null;
   readonly #copy: (into: Float64Array) => void;
 
   /** @param copy lets the addon write the row. */
   constructor(names: readonly (keyof Numbers)[], copy: (into: Float64Array) => void) {
+    this.#names = names;
     this.#numbers = new Float64Array(names.length);
-    this.#named = named(names, { numbers: this.#numbers, start: 0 });
     this.#copy = copy;
   }
 
   read(): Numbers {
     this.#copy(this.#numbers);
+    this.#named ??= named(this.#names, { numbers: this.#numbers, start: 0 });
     return this.#named;
   }
 }

@@ -98,7 +98,8 @@ interface Reading {
 export class NativeProfiler {
   /** Why nothing is sampled; `null` when it is. */
   readonly unavailable: string | null;
-  readonly stacks: StackLevel | null;
+  /** `null` until `testStacks()`: native frames only. */
+  #stacks: StackLevel | null = null;
   readonly #binding: Binding | null;
   readonly #counters: FieldReader<ProfileNumbers> | null;
   readonly #reader: StackReader | null;
@@ -113,12 +114,10 @@ export class NativeProfiler {
     this.#binding = null;
     this.#counters = null;
     this.#reader = null;
-    this.stacks = null;
     if (binding === null || options.sampleBytes === 0) {
       this.unavailable = binding === null ? 'the addon is missing' : 'sampleBytes is 0';
       return;
     }
-    this.stacks = testStacks(binding);
     const limit = options.maxSamplesPerSecond ?? usualSamplesPerSecond;
     const status = binding.profileStart(options.sampleBytes, limit, options.stackDepth, anySeed);
     if (status !== 'installed') {
@@ -132,9 +131,15 @@ export class NativeProfiler {
     this.#restoreDlopen = followDlopen(binding);
   }
 
+  /** From here on samples show JavaScript, as far as it is decoded rightly here. Some milliseconds. */
+  testStacks(): void {
+    if (this.#binding !== null) this.#stacks = testStacks(this.#binding);
+  }
+
   get capabilities(): { nativeProfile: true | string; javascriptStacks: true | string } {
-    const nativeProfile = this.unavailable ?? true;
-    return { nativeProfile, javascriptStacks: this.unavailable ?? this.stacks?.reason ?? true };
+    const untested = 'the program ended before its stacks were tested: native frames only';
+    const reason = this.#stacks === null ? untested : this.#stacks.reason;
+    return { nativeProfile: this.unavailable ?? true, javascriptStacks: this.unavailable ?? reason ?? true };
   }
 
   /** Cheap, once a tick: follows loaded libraries and reads the counters. `null` when nothing is sampled. */

@@ -284,6 +284,7 @@ export function lookAt(kind: Kind, object: object): Readonly<Look> | null {
 
 /** How to read the objects of this class, judged by the first one. `null`: not a stream. */
 export function kindOf(object: object): Kind | null {
+  if (!(object instanceof Stream) && !hasState(object)) return null;
   // Loaded by the first stream, not by the preload of each short process.
   const { ClientRequest, IncomingMessage, OutgoingMessage } = require('node:http') as typeof import('node:http');
   if (object instanceof ClientRequest) return lookAtClientRequest as Kind;
@@ -295,5 +296,5 @@ export function kindOf(object: object): Kind | null {
     if (hasOwn.call(object, '_writeState')) return lookAtZlib as Kind;
     return lookAtStream as Kind;
   }
-  return object instanceof Stream ? (lookAtLegacy as Kind) : null;
+  return lookAtLegacy as Kind;
 }

@@ -87,6 +87,7 @@ const cases = {
     const before = slotsOfExecutable();
     const options = { sampleBytes: 1, stackDepth: 64 };
     const first = new NativeProfiler(binding, options);
+    first.testStacks();
     const patched = slotsOfExecutable() !== before;
     wrapper.wrap();
     binding.profileRescan();
@@ -104,6 +105,7 @@ const cases = {
     const second = new NativeProfiler(binding, options).unavailable;
     wrapper.unwrap(); // puts our hook back, which nobody else knows of
     const third = new NativeProfiler(binding, options);
+    third.testStacks();
     third.stop();
     const restored = slotsOfExecutable() === before;
     return {
@@ -120,6 +122,7 @@ const cases = {
   // More places than the tables hold: what is live stays exact, and stands under no name.
   async fullTables() {
     const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64, maxSamplesPerSecond: 0 });
+    profiler.testStacks();
     for (let i = 0; i < 9000; i++) new Function(`return function place${i}() { Buffer.allocUnsafeSlow(100) }`)()();
     const { stacks } = reader.read();
     const before = profiler.numbers();
@@ -145,6 +148,7 @@ const cases = {
     const before = snapshot().ledger.leafBytes.runtime;
     const options = { sampleBytes: 512 * 1024, stackDepth: 64, maxSamplesPerSecond: 0 };
     const profiler = new NativeProfiler(binding, options);
+    profiler.testStacks();
     leak.hold(65_536, 32_768);
     const { liveBytes, tracked } = profiler.numbers();
     return { liveBytes, tracked, ownBytes: snapshot().ledger.leafBytes.runtime - before };
@@ -175,6 +179,7 @@ const cases = {
       copyFileSync(addonPath, path);
       const second = require(path);
       const started = new NativeProfiler(binding, { sampleBytes: 65_536, stackDepth: 64 });
+      started.testStacks();
       const refused = new NativeProfiler(second, { sampleBytes: 65_536, stackDepth: 64 });
       started.stop();
       const later = new NativeProfiler(second, { sampleBytes: 65_536, stackDepth: 64 });
@@ -188,6 +193,7 @@ const cases = {
   async denied() {
     torture.denyWrites(2);
     const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64 });
+    profiler.testStacks();
     torture.everyForm(5);
     return { ...counters(), unavailable: profiler.unavailable, numbers: profiler.numbers() };
   },
@@ -195,12 +201,14 @@ const cases = {
   async deniedReads() {
     torture.denyReads(1);
     const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64 });
+    profiler.testStacks();
     torture.everyForm(5);
     profiler.stop();
     return { ...profiler.capabilities, sampled: counters().samples > 100 };
   },
   async capabilities() {
     const profiler = new NativeProfiler(binding, { sampleBytes: 4096, stackDepth: 64 });
+    profiler.testStacks();
     profiler.stop();
     return profiler.capabilities;
   },
@@ -209,6 +217,7 @@ const cases = {
     const before = slotsOfExecutable();
     torture.denyWrites(1);
     const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64 });
+    profiler.testStacks();
     torture.everyForm(5);
     const during = slotsOfExecutable();
     profiler.stop();
