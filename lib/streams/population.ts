@@ -5,6 +5,9 @@
  * do not refer to their stream (unless it is piped), so that the last word of a collected one can be read. The flags of
  * the writable side do refer to it.
  *
+ * A WeakRef keeps its stream, with its Buffers, until the next major collection. Most streams end within milliseconds,
+ * so a young one is held as it is until its first look, soon after, and only gets a WeakRef when that finds it open.
+ *
  * Looks are spread over pulses of a second; a sample only folds the numbers that the looks left behind.
  */
 
@@ -48,7 +51,8 @@ export interface Creation {
 
 /** Times are in tenths of a second since the session began: small integers take no memory of their own. */
 class Tracked {
-  readonly ref: WeakRef<object>;
+  /** From its first look on. */
+  ref: WeakRef<object> | null = null;
   readonly kind: Kind;
   readonly tally: Tally;
   /** Streams that it stands for as long as it is not known to be held, and then. */
@@ -70,8 +74,7 @@ class Tracked {
   readonly ownsFile: boolean;
   readState: ReadFlags | null = null;
 
-  constructor(object: object, { kind, tally, weight, heldWeight, born, ownsFile }: Creation, epoch: number) {
-    this.ref = new WeakRef(object);
+  constructor({ kind, tally, weight, heldWeight, born, ownsFile }: Creation, epoch: number) {
     this.kind = kind;
     this.tally = tally;
     this.weight = weight;
@@ -101,8 +104,8 @@ function varianceOf(weight: number): number {
 
 export class Population {
   readonly #idleAfter: number;
-  /** Created since the last pulse, and all others. */
-  #young: Tracked[] = [];
+  /** Not looked at yet, and all others. */
+  #young: { readonly object: object; readonly tracked: Tracked }[] = [];
   #tracked: Tracked[] = [];
   #cursor = 0;
   #lost: Lost[] = [];
@@ -141,7 +144,7 @@ export class Population {
     tally.created += weight;
     tally.createdVariance += varianceOf(weight);
     if (this.size >= maxTracked) this.overflowed++;
-    else this.#young.push(new Tracked(object, creation, this.#epoch));
+    else this.#young.push({ object, tracked: new Tracked(creation, this.#epoch) });
   }
 
   /**
@@ -153,11 +156,14 @@ export class Population {
     if (young.length === 0) return false;
     this.#young = [];
     this.#changed = true;
-    for (const tracked of young) {
-      const object = tracked.ref.deref();
-      if (object === undefined || !this.#stillOpen(tracked, object, now)) continue;
-      if (tracked.ownsFile && tracked.fd === -1) this.#young.push(tracked);
-      else this.#tracked.push(tracked);
+    for (const each of young) {
+      const { object, tracked } = each;
+      if (!this.#stillOpen(tracked, object, now)) continue;
+      if (tracked.ownsFile && tracked.fd === -1) this.#young.push(each);
+      else {
+        tracked.ref = new WeakRef(object);
+        this.#tracked.push(tracked);
+      }
     }
     return this.#young.length > 0;
   }
@@ -180,7 +186,7 @@ export class Population {
         this.#cursor++;
         continue;
       }
-      const object = tracked.ref.deref();
+      const object = tracked.ref?.deref();
       if (object !== undefined && this.#stillOpen(tracked, object, now)) {
         this.#cursor++;
         continue;

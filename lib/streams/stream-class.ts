@@ -25,8 +25,11 @@ const followedOfSuspect = 200;
 /** A class is suspect after this many survivors, each of which counts half after a minute. */
 const minSurvivors = 3;
 const forgottenPerPulse = 1 - 0.5 ** (1 / 60);
-/** Files have to be known one by one, because a descriptor that is left open is told apart by who else uses it. */
-const filesPerPulse = 500;
+/**
+ * Files have to be known one by one, because a descriptor that is left open is told apart by who else uses it. A class
+ * that opens more in a pulse is not known in full whatever is spent on it, and is like any other.
+ */
+const filesPerPulse = 100;
 
 /** What becomes of a stream besides being counted. */
 export const notSampled = 0;
@@ -83,8 +86,8 @@ export class StreamClass {
   weigh(): { readonly weight: number; readonly heldWeight: number } {
     const { heldWeight } = this;
     const weight = this.#every;
-    // Bursts are bounded within the pulse too: each time that the budget is used up, every second one is left out.
-    if (++this.#trackedInPulse % this.#perPulse === 0) this.#every *= 2;
+    // Bursts are bounded within the pulse too: each time that the budget is used up, three of four are left out.
+    if (++this.#trackedInPulse % this.#perPulse === 0) this.#every *= 4;
     this.#countdown = gap(this.#every);
     return { weight, heldWeight };
   }
@@ -127,7 +130,8 @@ export class StreamClass {
 
   /** By what the tracked streams came to. */
   #budget(): number {
-    if (this.kind === fileKind || this.kind === fileHandleKind) return filesPerPulse;
+    const isFile = this.kind === fileKind || this.kind === fileHandleKind;
+    if (isFile && this.#createdInPulse <= filesPerPulse) return filesPerPulse;
     for (const tally of this.tallies.values()) {
       if (tally.held > tally.harmless) return suspectedPerPulse;
     }

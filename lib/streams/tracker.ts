@@ -210,7 +210,7 @@ export class StreamTracker {
     if (tally === null) return;
     const ownsFile = kind === fileKind && weight === 1 && closesItsFile(object);
     this.#population.add(object, { kind, tally, weight, heldWeight, born: this.#now(), ownsFile });
-    if (!ownsFile || this.#firstLookDue) return;
+    if (this.#firstLookDue) return;
     this.#firstLookDue = true;
     this.#firstLook.refresh();
   }
