@@ -114,6 +114,19 @@ for (const node of nodes) {
       t.equal(full.missedFrees, 0);
     });
 
+    t.test('places that hold nothing any more make room', async (t) => {
+      const { stacksDropped, grown, share, site } = await result<{
+        stacksDropped: number;
+        grown: number;
+        share: number;
+        site: string;
+      }>(node.path, 'placesThatGo', ['--expose-gc']);
+      t.equal(stacksDropped, 0);
+      t.ok(grown < 1.2, `own memory grew ${grown} times`);
+      t.match(site, /^lastPlace /);
+      t.ok(share > 0.98 && share < 1.3, `${share}`);
+    });
+
     t.test('at most 8 MiB of its own while 2 GiB are live', async (t) => {
       const own = await result<Record<'liveBytes' | 'tracked' | 'ownBytes', number>>(node.path, 'ownMemory');
       t.ok(own.liveBytes > 1.9e9, `${own.liveBytes}`);

@@ -83,10 +83,14 @@ export interface Unnamed {
   readonly kind: FrameKind;
 }
 
+/** As many as the native table holds. */
+const maxFrames = 32_768;
+
 /** Reads stacks from the binding, and names their addresses once. */
 export class StackReader {
   readonly #binding: Binding;
   readonly #frames = new Map<number, StackFrame>();
+  readonly #stacks = new Map<number, Float64Array>();
 
   constructor(binding: Binding) {
     this.#binding = binding;
@@ -95,9 +99,16 @@ export class StackReader {
   /** Reads what the given stacks need and is not known. Returns the addresses among it, for `name()`. */
   *look(stacks: Iterable<number>): Work<Unnamed[]> {
     const unnamed: Unnamed[] = [];
+    // Code that comes and goes has any number of frames, of which those alive are few.
+    if (this.#frames.size > maxFrames || this.#stacks.size > maxFrames) {
+      this.#frames.clear();
+      this.#stacks.clear();
+    }
     for (const stack of stacks) {
       yield;
-      for (const id of this.#binding.profileStack(stack)) {
+      const ids = this.#binding.profileStack(stack);
+      this.#stacks.set(stack, ids);
+      for (const id of ids) {
         const known = this.#frames.get(id);
         // The line of a frame in a large script may be found later (native/v8/lines.h).
         if (known !== undefined && (known.kind !== 'javascript' || known.line > 0)) continue;
@@ -135,12 +146,16 @@ export class StackReader {
     }
   }
 
-  /** Innermost first. Empty when the table of stacks was full. */
+  /**
+   * Innermost first, as they were when the stack was looked at: its number may be another one's by now. Empty when it was
+   * not kept; one that lacks a frame would show another line in its place.
+   */
   frames(stack: number): StackFrame[] {
     const frames: StackFrame[] = [];
-    for (const id of this.#binding.profileStack(stack)) {
+    for (const id of this.#stacks.get(stack) ?? []) {
       const frame = this.#frames.get(id);
-      if (frame !== undefined) frames.push(frame);
+      if (frame === undefined) return [];
+      frames.push(frame);
     }
     return frames;
   }

@@ -15,12 +15,6 @@
 namespace extmem {
 namespace {
 
-// 0 unless the first argument is a number that the table has given out.
-uint32_t IdAt(const Napi::CallbackInfo& info, const InternTable& table) {
-  const int64_t id = IntegerAt(info, 0);
-  return id >= 1 && id < table.count() ? static_cast<uint32_t>(id) : 0;
-}
-
 #define EXTMEM_ENUM_NAME(value, name, doc) EXTMEM_NAME_ROW(name, doc)
 constexpr NameRow kHookStatuses[] = {EXTMEM_HOOK_STATUSES(EXTMEM_ENUM_NAME)};
 constexpr NameRow kFrameKinds[] = {EXTMEM_FRAME_KINDS(EXTMEM_ENUM_NAME)};
@@ -58,7 +52,9 @@ void SetLevel(const Napi::CallbackInfo& info) {
   StackSetLevel(level >= 2 ? StackLevel::kLines : level >= 1 ? StackLevel::kNames : StackLevel::kNative);
 }
 
-Napi::Value Capture(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), ProfileCapture()); }
+Napi::Value Capture(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(ProfileCapture()));
+}
 
 void Counters(const Napi::CallbackInfo& info) {
   Napi::Float64Array into = DoublesAt(info, 0);
@@ -67,44 +63,59 @@ void Counters(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Totals(const Napi::CallbackInfo& info) {
-  const uint32_t count = Stacks().count();
-  std::vector<uint32_t> oldest(count);
-  LiveOldest(oldest.data(), count);
   std::vector<StackNumbers> rows;
-  for (uint32_t stack = 0; stack < count; stack++) {
-    const StackTotals totals = LiveTotals(stack);
-    if (totals.samples != 0) rows.push_back(CountStack(stack, totals, oldest[stack]));
+  {
+    ProfileReading reading;
+    const uint32_t count = Stacks().count();
+    std::vector<uint32_t> oldest(count);
+    LiveOldest(oldest.data(), count);
+    for (uint32_t stack = 0; stack < count; stack++) {
+      const StackTotals totals = LiveTotals(stack);
+      if (totals.samples != 0) rows.push_back(CountStack(Stacks().Handle(stack), totals, oldest[stack]));
+    }
   }
   return Doubles(info.Env(), rows.data(), rows.size() * sizeof(StackNumbers) / sizeof(double));
 }
 
 Napi::Value StackOf(const Napi::CallbackInfo& info) {
-  const uint32_t id = IdAt(info, Stacks());
-  const uint32_t length = id == 0 ? 0 : Stacks().Length(id) / sizeof(uint32_t);
-  const uint32_t* frames = id == 0 ? nullptr : static_cast<const uint32_t*>(Stacks().Bytes(id));
   double numbers[kMaxDepth];
-  for (uint32_t i = 0; i < length; i++) numbers[i] = frames[i];
+  uint32_t length = 0;
+  {
+    ProfileReading reading;
+    const uint32_t id = Stacks().FromHandle(IntegerAt(info, 0));
+    if (id != 0) length = Stacks().Length(id) / sizeof(uint32_t);
+    const uint32_t* frames = id == 0 ? nullptr : static_cast<const uint32_t*>(Stacks().Bytes(id));
+    for (uint32_t i = 0; i < length; i++) numbers[i] = static_cast<double>(StackFrames().Handle(frames[i]));
+  }
   return Doubles(info.Env(), numbers, length);
 }
 
-Napi::String InternedText(Napi::Env env, uint32_t id) {
-  if (id == 0) return Napi::String::New(env, "");
-  return Napi::String::New(env, static_cast<const char*>(StackStrings().Bytes(id)), StackStrings().Length(id));
+std::string InternedText(uint32_t id) {
+  if (id == 0) return "";
+  return {static_cast<const char*>(StackStrings().Bytes(id)), StackStrings().Length(id)};
 }
 
 Napi::Value FrameOf(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const uint32_t id = IdAt(info, StackFrames());
-  if (id == 0) return env.Null();
-  const FrameRecord& frame = *static_cast<const FrameRecord*>(StackFrames().Bytes(id));
+  FrameRecord frame;
+  LinePlace place;
+  std::string name, script;
+  {
+    ProfileReading reading;
+    const uint32_t id = StackFrames().FromHandle(IntegerAt(info, 0));
+    if (id == 0) return env.Null();
+    frame = *static_cast<const FrameRecord*>(StackFrames().Bytes(id));
+    place = FrameLine(id);
+    name = InternedText(frame.name);
+    script = InternedText(frame.script);
+  }
+  const bool has_pc = frame.kind != FrameKind::kJavaScript;
   Napi::Object object = Napi::Object::New(env);
   object.Set("kind", NameOf(env, kFrameKinds, frame.kind));
-  const bool has_pc = frame.kind != FrameKind::kJavaScript;
-  const LinePlace place = FrameLine(id);
   object.Set("pc", has_pc ? static_cast<double>(frame.place) : 0);
   object.Set("generation", has_pc ? frame.detail : 0);
-  object.Set("name", InternedText(env, frame.name));
-  object.Set("script", InternedText(env, frame.script));
+  object.Set("name", name);
+  object.Set("script", script);
   object.Set("line", LineOfPlace(place));
   object.Set("column", ColumnOfPlace(place));
   return object;

@@ -33,7 +33,7 @@ ProfileNumbers CountProfile() {
   numbers.allocatedCount = Count(sum.allocated_count_256);
   numbers.freedCount = Count(sum.freed_count_256);
   numbers.liveVariance = Variance(sum.live_variance_kib2);
-  numbers.stacks = Stacks().count() - 1;
+  numbers.stacks = Stacks().in_use();
   numbers.stacksRefused = Stacks().refused();
   numbers.framesRefused = StackFrames().refused() + StackStrings().refused();
   numbers.framesDecoded = stacks.decoded;
@@ -56,9 +56,9 @@ ProfileNumbers CountProfile() {
   return numbers;
 }
 
-StackNumbers CountStack(uint32_t stack, const StackTotals& totals, uint32_t oldest_second) {
+StackNumbers CountStack(uint64_t stack, const StackTotals& totals, uint32_t oldest_second) {
   StackNumbers numbers;
-  numbers.stack = stack;
+  numbers.stack = static_cast<double>(stack);
   numbers.allocatedBytes = totals.allocated_bytes;
   numbers.allocatedCount = Count(totals.allocated_count_256);
   numbers.freedBytes = totals.freed_bytes;

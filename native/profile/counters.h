@@ -70,7 +70,7 @@ struct StackNumbers {
 
 // Not from a hook.
 ProfileNumbers CountProfile();
-StackNumbers CountStack(uint32_t stack, const StackTotals& totals, uint32_t oldest_second);
+StackNumbers CountStack(uint64_t stack, const StackTotals& totals, uint32_t oldest_second);
 
 }  // namespace extmem
 

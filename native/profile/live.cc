@@ -113,7 +113,7 @@ void AddFreed(Totals* totals, const Weight& weight) {
   totals->freed_bytes.fetch_add(weight.bytes, std::memory_order_relaxed);
   totals->freed_count_256.fetch_add(weight.count_256, std::memory_order_relaxed);
   totals->live_variance_kib2.fetch_sub(weight.variance_kib2, std::memory_order_relaxed);
-  totals->live_samples.fetch_sub(1, std::memory_order_relaxed);
+  totals->live_samples.fetch_sub(1, std::memory_order_release);  // last: see LiveHolds()
 }
 
 StackTotals Read(const Totals& totals) {
@@ -189,6 +189,26 @@ void LiveAddExact(uint32_t stack, int64_t bytes) {
   }
   totals.allocated_bytes.fetch_add(bytes, std::memory_order_relaxed);
   totals.samples.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool LiveHolds(uint32_t stack) {
+  const Totals& totals = g_totals[stack];
+  return totals.live_samples.load(std::memory_order_acquire) != 0 ||
+         totals.allocated_bytes.load(std::memory_order_relaxed) != totals.freed_bytes.load(std::memory_order_relaxed);
+}
+
+void LiveGiveUp(uint32_t stack) {
+  Totals& from = g_totals[stack];
+  Totals& to = g_totals[0];
+  auto move = [](std::atomic<int64_t>* from, std::atomic<int64_t>* to) {
+    to->fetch_add(from->exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
+  };
+  move(&from.allocated_bytes, &to.allocated_bytes);
+  move(&from.allocated_count_256, &to.allocated_count_256);
+  move(&from.freed_bytes, &to.freed_bytes);
+  move(&from.freed_count_256, &to.freed_count_256);
+  move(&from.live_variance_kib2, &to.live_variance_kib2);
+  move(&from.samples, &to.samples);
 }
 
 LiveCounters LiveCount() {

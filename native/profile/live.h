@@ -77,6 +77,11 @@ void LiveForget();
 // Bytes that are known exactly and tracked elsewhere (seen_mappings.h) come, or, when negative, go.
 void LiveAddExact(uint32_t stack, int64_t bytes);
 
+// Whether anything of a stack is alive.
+bool LiveHolds(uint32_t stack);
+// A stack of which nothing is alive loses its number: what it stood for is added to stack 0.
+void LiveGiveUp(uint32_t stack);
+
 // All zero, and nothing, before LiveInit().
 LiveCounters LiveCount();
 StackTotals LiveTotals(uint32_t stack);

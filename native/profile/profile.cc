@@ -1,5 +1,6 @@
 #include "profile/profile.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,6 +34,34 @@ bool g_running = false;
 const Thread* g_owner = nullptr;
 // Held while slots are rewritten, so never by a hook.
 Lock g_control;
+
+// Captures under way, each up to what it does with its stack; and whether the tables are swept: then none begins.
+std::atomic<uint32_t> g_capturing{0};
+std::atomic<bool> g_sweeping{false};
+
+// Either this sees the sweep, or the sweep sees this: both write before they read, in one order for all threads.
+bool BeginCapture() {
+  g_capturing.fetch_add(1, std::memory_order_seq_cst);
+  if (!g_sweeping.load(std::memory_order_seq_cst)) return true;
+  g_capturing.fetch_sub(1, std::memory_order_release);
+  return false;
+}
+
+void EndCapture() { g_capturing.fetch_sub(1, std::memory_order_release); }
+
+// Precondition: the caller holds the control.
+void SweepIfCrowded() {
+  if (!StackIsCrowded()) return;
+  Thread* thread = ThisThread();
+  thread->busy = true;
+  g_sweeping.store(true, std::memory_order_seq_cst);
+  // Captures take microseconds. A thread that is stopped in one is not waited for: the next pass tries again.
+  constexpr int kYields = 100;
+  for (int i = 0; i < kYields && g_capturing.load(std::memory_order_seq_cst) != 0; i++) sched_yield();
+  if (g_capturing.load(std::memory_order_seq_cst) == 0) StackSweep();
+  g_sweeping.store(false, std::memory_order_seq_cst);
+  thread->busy = false;
+}
 
 // 0 = nothing is sampled. A forked child has our hooks, but no tables, none of the threads that might hold a lock, and
 // no heap of V8.
@@ -83,6 +112,10 @@ void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame)
   }
   const int saved = errno;
   thread->busy = true;
+  if (!BeginCapture()) {
+    thread->busy = false;  // still due: the next allocation is looked at instead
+    return;
+  }
   const uint64_t sampled_mean = thread->sampler.Exhausted(size, mean, SeedOf(thread));
   if (sampled_mean != 0) {
     if (thread->id == 0) thread->id = static_cast<uint32_t>(syscall(SYS_gettid));
@@ -91,6 +124,7 @@ void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame)
     LiveInsert(reinterpret_cast<uintptr_t>(block), {size, sampled_mean, stack, second, thread->id});
     Limit(second);
   }
+  EndCapture();
   thread->busy = false;
   errno = saved;
 }
@@ -99,8 +133,10 @@ void Mapped(Thread* thread, void* start, size_t length, const uintptr_t* frame) 
   if (thread->busy || MeanInForce() == 0) return;
   const int saved = errno;
   thread->busy = true;
-  const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), true);
+  const bool captures = BeginCapture();
+  const uint32_t stack = captures ? CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), true) : 0;
   SeenMapped(reinterpret_cast<uintptr_t>(start), length, stack);
+  if (captures) EndCapture();
   thread->busy = false;
   errno = saved;
 }
@@ -198,6 +234,7 @@ bool ProfileRescan() {
   if (!g_running) return false;
   const bool changed = HookRescan();
   if (changed) NoteModules(StackNextGeneration());
+  SweepIfCrowded();
   return changed;
 }
 
@@ -231,19 +268,25 @@ void ProfileUnregisterThread() {
   if (!InForkedChild()) StackUnregisterThread(ThisThread());
 }
 
-uint32_t ProfileCapture() {
+uint64_t ProfileCapture() {
   if (InForkedChild()) return 0;
-  {
-    Locked locked(&g_control);
-    if (!StackInit()) return 0;
-    if (!g_running) SafeReadForgetAll();
-  }
+  Locked locked(&g_control);
+  if (!StackInit()) return 0;
+  if (!g_running) SafeReadForgetAll();
   Thread* thread = ThisThread();
   thread->busy = true;
   const uint32_t stack =
       CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), kMaxDepth, false);
   thread->busy = false;
-  return stack;
+  return Stacks().Handle(stack);
+}
+
+ProfileReading::ProfileReading() : locked_(!InForkedChild()) {
+  if (locked_) g_control.Acquire();
+}
+
+ProfileReading::~ProfileReading() {
+  if (locked_) g_control.Release();
 }
 
 }  // namespace extmem

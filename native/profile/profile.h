@@ -41,9 +41,21 @@ void ProfileUnregisterThread();
 // The environment of the calling thread ends: its isolate is about to be taken down, and nobody else would stop a
 // profiler that it started.
 void ProfileThreadEnds();
-// The stack of the caller as a sample would show it; 0 when the table is full, and in a forked child. Not from
-// a hook.
-__attribute__((noinline)) uint32_t ProfileCapture();
+// The handle of the stack of the caller as a sample would show it; 0 when the table is full, and in a forked child. Not
+// from a hook.
+__attribute__((noinline)) uint64_t ProfileCapture();
+
+// While one exists, numbers of stacks and frames keep their meaning. Not from a hook; no JavaScript runs meanwhile.
+class ProfileReading {
+ public:
+  ProfileReading();
+  ~ProfileReading();
+  ProfileReading(const ProfileReading&) = delete;
+  ProfileReading& operator=(const ProfileReading&) = delete;
+
+ private:
+  const bool locked_;
+};
 
 }  // namespace extmem
 

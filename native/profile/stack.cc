@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <initializer_list>
+#include <vector>
 
 #include "os/own_pages.h"
 #include "os/safe_read.h"
@@ -91,8 +92,16 @@ uint32_t FrameAt(uint64_t pc, FrameKind kind) {
   if (CacheFind(key, &value)) return static_cast<uint32_t>(value);
   const FrameRecord record = {pc, 0, 0, 0, 0, kind, generation};
   const uint32_t id = g_frames.Intern(&record, sizeof(record));
-  CachePut(key, id);
+  if (id != 0) CachePut(key, id);
   return id;
+}
+
+// One frame that was not kept would show the next one in its place: such a stack is not kept either.
+uint32_t InternStack(const uint32_t* ids, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    if (ids[i] == 0) return 0;
+  }
+  return g_stacks.Intern(ids, count * sizeof(uint32_t));
 }
 
 // Names and place of one function of a frame. `settled` is cleared when a later sample may find more.
@@ -101,11 +110,11 @@ uint32_t Describe(const V8Isolate& isolate, const ScriptFrame& frame, SampleWork
   FrameRecord record = {0, 0, 0, 0, 0, FrameKind::kJavaScript, 0};
   int32_t start;
   size_t length = FunctionName(g_layout, frame.shared, text, 256, &start);
-  if (length != 0) record.name = g_strings.Intern(text, static_cast<uint32_t>(length));
+  if (length != 0 && (record.name = g_strings.Intern(text, static_cast<uint32_t>(length))) == 0) return 0;
   const uintptr_t script = ScriptOf(g_layout, frame.shared);
   if (script == 0) return g_frames.Intern(&record, sizeof(record));
   length = CopyString(g_layout, Field(script, g_layout.script.name), text, sizeof(text));
-  if (length != 0) record.script = g_strings.Intern(text, static_cast<uint32_t>(length));
+  if (length != 0 && (record.script = g_strings.Intern(text, static_cast<uint32_t>(length))) == 0) return 0;
   if (g_level.load(std::memory_order_relaxed) != StackLevel::kLines || frame.position == kPositionNotReached) {
     return g_frames.Intern(&record, sizeof(record));
   }
@@ -125,7 +134,8 @@ uint32_t Describe(const V8Isolate& isolate, const ScriptFrame& frame, SampleWork
       break;
   }
   const uint32_t id = g_frames.Intern(&record, sizeof(record));
-  if (record.place != 0 && g_lines[id].load(std::memory_order_relaxed) == 0 && !AwaitLine(ref, position, &g_lines[id]))
+  if (id != 0 && record.place != 0 && g_lines[id].load(std::memory_order_relaxed) == 0 &&
+      !AwaitLine(ref, position, &g_lines[id]))
     *settled = false;
   return id;
 }
@@ -165,6 +175,7 @@ uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, SampleWork* work, 
     for (int i = 0; i < functions; i++) group[i] = Describe(*isolate, frames[i], work, &settled);
     value = functions == 1 ? group[0] : g_groups.Intern(group, functions * sizeof(uint32_t)) | kGroup;
     if (value == kGroup) value = group[functions - 1];  // full: the function that really has a frame
+    for (int i = 0; i < functions; i++) settled = settled && group[i] != 0;
     if (repeatable && settled) CachePut(key, value);
   }
   if (LinesAwaited()) AdvanceLines(g_layout, key.script, &work->texts);
@@ -223,7 +234,7 @@ __attribute__((noinline)) uint32_t CaptureNative(FrameWalk walk, uint32_t depth,
     ids[count++] = FrameAt(raw.pc, FrameKind::kNative);
   }
   if (!walk.complete()) g_broken.fetch_add(1, std::memory_order_relaxed);
-  return g_stacks.Intern(ids, count * sizeof(uint32_t));
+  return InternStack(ids, count);
 }
 
 __attribute__((noinline)) uint32_t CaptureMixed(V8Isolate* isolate, FrameWalk walk, uintptr_t sp, uintptr_t high,
@@ -247,7 +258,7 @@ __attribute__((noinline)) uint32_t CaptureMixed(V8Isolate* isolate, FrameWalk wa
   SampleWork work;
   if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
   for (int i = 0; i < raw_count && count < kMaxDepth; i++) count = AppendFrame(isolate, raw[i], &work, ids, count);
-  return g_stacks.Intern(ids, count * sizeof(uint32_t));
+  return InternStack(ids, count);
 }
 
 }  // namespace
@@ -311,6 +322,54 @@ uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bo
   return CaptureMixed(isolate, walk, own, thread->stack_high, depth, mapping);
 }
 
+bool StackIsCrowded() {
+  if (g_cache == nullptr) return false;
+  for (const InternTable* table : {&g_strings, &g_frames, &g_stacks, &g_groups}) {
+    if (table->IsCrowded()) return true;
+  }
+  return false;
+}
+
+namespace {
+
+std::vector<bool> g_kept_frames;
+
+bool IsOfSweptFrame(const std::atomic<LinePlace>* line) { return !g_kept_frames[static_cast<size_t>(line - g_lines)]; }
+
+}  // namespace
+
+void StackSweep() {
+  std::vector<bool> stacks(g_stacks.count()), strings(g_strings.count());
+  g_kept_frames.assign(g_frames.count(), false);
+  for (uint32_t stack = 1; stack < g_stacks.count(); stack++) {
+    if (g_stacks.IsVacant(stack)) continue;
+    if (!LiveHolds(stack)) {
+      LiveGiveUp(stack);
+      continue;
+    }
+    stacks[stack] = true;
+    const uint32_t* ids = static_cast<const uint32_t*>(g_stacks.Bytes(stack));
+    for (uint32_t i = 0; i < g_stacks.Length(stack) / sizeof(uint32_t); i++) g_kept_frames[ids[i]] = true;
+  }
+  for (uint32_t frame = 1; frame < g_frames.count(); frame++) {
+    if (!g_kept_frames[frame]) {
+      if (g_lines[frame].load(std::memory_order_relaxed) != 0) g_lines[frame].store(0, std::memory_order_relaxed);
+      continue;
+    }
+    const FrameRecord& record = *static_cast<const FrameRecord*>(g_frames.Bytes(frame));
+    strings[record.name] = strings[record.script] = true;
+  }
+  ForgetAwaited(IsOfSweptFrame);
+  // What the cache leads to may be gone; groups are known through it alone.
+  for (uint32_t i = 0; i < kCacheEntries; i++) {
+    if (g_cache[i].check.load(std::memory_order_relaxed) != 0) g_cache[i].check.store(0, std::memory_order_relaxed);
+  }
+  g_groups.Sweep(std::vector<bool>(g_groups.count()));
+  // A table that could not be swept keeps more than it needs, never less: what refers to others goes first.
+  if (g_stacks.Sweep(stacks) && g_frames.Sweep(g_kept_frames)) g_strings.Sweep(strings);
+  g_kept_frames = {};
+}
+
 const InternTable& StackStrings() { return g_strings; }
 const InternTable& StackFrames() { return g_frames; }
 const InternTable& Stacks() { return g_stacks; }
@@ -328,7 +387,7 @@ StackCounters StackCount() {
 uint64_t StackOwnBytes() {
   uint64_t bytes = g_cache == nullptr ? 0 : kCacheEntries * sizeof(CacheEntry);
   for (const InternTable* table : {&g_strings, &g_frames, &g_stacks, &g_groups}) {
-    bytes += table->used_bytes() + table->count() * 20ull;  // text, entry, and two slots of the index
+    bytes += table->used_bytes() + table->in_use() * 24ull;  // text, entry, and two slots of the index
   }
   return bytes;
 }

@@ -73,6 +73,11 @@ uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bo
 
 const InternTable& StackStrings();
 const InternTable& StackFrames();  // of FrameRecord
+// Gives the numbers of stacks that hold nothing, and of frames and names of such stacks alone, to others when the
+// tables get crowded. Precondition: no thread is in CaptureStack() or between it and what it does with the number.
+void StackSweep();
+bool StackIsCrowded();
+
 // Where a frame of JavaScript is; 0 while its line is not known.
 LinePlace FrameLine(uint32_t frame);
 const InternTable& Stacks();  // of uint32_t frame numbers, innermost first

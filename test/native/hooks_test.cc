@@ -311,6 +311,125 @@ void MappingsAreCutAndJoined() {
   CHECK_EQUAL(extmem::SeenCount().ranges, 0u);
 }
 
+#if defined(__x86_64__)
+
+// As many callers as one wants, each of a few bytes: push rbp; mov rbp, rsp; mov rax, Innermost; call rax; pop rbp;
+// ret.
+class Callers {
+ public:
+  static constexpr size_t kCount = 24000;
+  static constexpr size_t kBytes = 32;
+
+  Callers()
+      : code_(static_cast<uint8_t*>(
+            mmap(nullptr, kCount * kBytes, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
+    auto* target = &Innermost;
+    for (size_t i = 0; i < kCount; i++) {
+      uint8_t* at = code_ + i * kBytes;
+      memcpy(at, "\x55\x48\x89\xe5\x48\xb8", 6);
+      memcpy(at + 6, &target, sizeof(target));
+      memcpy(at + 14, "\xff\xd0\x5d\xc3", 4);
+    }
+  }
+  ~Callers() { munmap(code_, kCount * kBytes); }
+
+  void* Call(size_t caller) const { return reinterpret_cast<void* (*)(size_t)>(code_ + caller * kBytes)(64); }
+  bool Holds(size_t caller, uintptr_t pc) const {
+    return pc - reinterpret_cast<uintptr_t>(code_ + caller * kBytes) < kBytes;
+  }
+
+ private:
+  uint8_t* const code_;
+};
+
+// The stack of a block that is alive names its caller, whoever had its number before.
+bool Named(const Callers& callers, size_t caller, void* block) {
+  extmem::LiveEntry entry = {};
+  if (!extmem::LiveTake(reinterpret_cast<uintptr_t>(block), &entry)) return false;
+  extmem::LivePutBack(reinterpret_cast<uintptr_t>(block), entry);
+  size_t count;
+  const uint32_t* frames = FramesOf(entry.stack, &count);
+  return entry.stack != 0 && count >= 2 && callers.Holds(caller, AddressAt(frames[1]));
+}
+
+void CheckThatTotalsAddUp() {
+  StackTotals sum = {};
+  for (uint32_t stack = 0; stack < extmem::Stacks().count(); stack++) {
+    const StackTotals totals = extmem::LiveTotals(stack);
+    sum.allocated_count_256 += totals.allocated_count_256;
+    sum.freed_count_256 += totals.freed_count_256;
+    sum.live_samples += totals.live_samples;
+  }
+  const StackTotals all = extmem::LiveSum();
+  CHECK_EQUAL(sum.allocated_count_256, all.allocated_count_256);
+  CHECK_EQUAL(sum.freed_count_256, all.freed_count_256);
+  CHECK_EQUAL(sum.live_samples, all.live_samples);
+}
+
+// Three times more stacks than the table holds, one part after the other: none is refused while few are alive.
+void StacksThatHoldNothingMakeRoom() {
+  CHECK(extmem::ProfileStart({1, 0, 2, 1}) == HookStatus::kInstalled);
+  void* volatile much = malloc(100000);
+  free(much);
+  const uint64_t refused = extmem::Stacks().refused() + extmem::StackFrames().refused();
+  Callers callers;
+  constexpr size_t kEvery = 100, kPart = 2000;
+  static void* kept[Callers::kCount / kEvery];
+  for (size_t i = 0; i < Callers::kCount; i++) {
+    void* block = callers.Call(i);
+    if (i % kEvery == 0) {
+      kept[i / kEvery] = block;
+    } else {
+      free(block);
+    }
+    if (i % kPart == 0) extmem::ProfileRescan();
+  }
+  CHECK_EQUAL(extmem::Stacks().refused() + extmem::StackFrames().refused(), refused);
+  CHECK(extmem::Stacks().in_use() < extmem::kMaxStacks * 3 / 4);
+  size_t wrong = 0;
+  for (size_t i = 0; i < Callers::kCount; i += kEvery) wrong += !Named(callers, i, kept[i / kEvery]);
+  CHECK_EQUAL(wrong, 0u);
+  CheckThatTotalsAddUp();
+  for (void* block : kept) free(block);
+  extmem::ProfileStop();
+}
+
+// The same, swept again and again while two threads allocate.
+void SweptUnderLoad() {
+  CHECK(extmem::ProfileStart({1, 0, 2, 1}) == HookStatus::kInstalled);
+  Callers callers;
+  std::atomic<size_t> wrong{0}, running{2}, held{0};
+  auto load = [&](size_t first) {
+    void* volatile much = malloc(100000);
+    free(much);
+    void* kept[8] = {};
+    for (size_t i = first; i < Callers::kCount; i += 2) {
+      void*& place = kept[i / 2 % 8];
+      free(place);
+      place = callers.Call(i);
+      // When the table is full the stack is not kept; a stack of somebody else never is.
+      extmem::LiveEntry entry = {};
+      if (!extmem::LiveTake(reinterpret_cast<uintptr_t>(place), &entry)) continue;
+      extmem::LivePutBack(reinterpret_cast<uintptr_t>(place), entry);
+      if (entry.stack == 0) continue;
+      held++;
+      wrong += !Named(callers, i, place);
+    }
+    for (void* block : kept) free(block);
+    running--;
+  };
+  std::thread one(load, 0), other(load, 1);
+  while (running != 0) extmem::ProfileRescan();
+  one.join();
+  other.join();
+  CHECK_EQUAL(wrong.load(), 0u);
+  CHECK(held > 1000);
+  CheckThatTotalsAddUp();
+  extmem::ProfileStop();
+}
+
+#endif
+
 }  // namespace
 
 int main() {
@@ -326,6 +445,10 @@ int main() {
   ForkedChildrenSampleNothing();
   ForkedChildrenWaitForNoLock();
   ObjectsComeAndGoElsewhere();
+#if defined(__x86_64__)
+  StacksThatHoldNothingMakeRoom();
+  SweptUnderLoad();
+#endif
   StartsAndStopsUnderLoad(200);
   return check::Finish();
 }

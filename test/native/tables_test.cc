@@ -138,6 +138,40 @@ void TestInternUnderThreads() {
   CHECK(refused == 1001 && table.refused() == 1001);
 }
 
+void TestSweepGivesNumbersAnew() {
+  static InternTable table;
+  CHECK(table.Init(3000, 1 << 16));
+  auto number = [](uint32_t i) {
+    const uint32_t words[4] = {i, i * 7, i % 3, 1};
+    return table.Intern(words, (i % 3 + 2) * 4);
+  };
+  auto holds = [](uint32_t id, uint32_t i) {
+    return id != 0 && table.Length(id) == (i % 3 + 2) * 4 && *static_cast<const uint32_t*>(table.Bytes(id)) == i;
+  };
+  uint64_t old = table.Handle(number(1));
+  uint32_t kept_id = number(0);
+  const uint64_t kept_handle = table.Handle(kept_id);
+  int wrong = 0, stale = 0;
+  for (uint32_t i = 1; i < 50000; i++) {
+    wrong += !holds(number(i), i);
+    if (!table.IsCrowded()) continue;
+    std::vector<bool> kept(table.count());
+    kept[kept_id] = true;
+    CHECK(table.Sweep(kept));
+    stale += table.FromHandle(static_cast<int64_t>(old)) != 0;
+    wrong += number(0) != kept_id || !holds(kept_id, 0);
+    const uint32_t fresh = number(i);
+    wrong += !holds(fresh, i) || table.in_use() != 2;
+    old = table.Handle(fresh);
+  }
+  CHECK(wrong == 0 && stale == 0 && table.refused() == 0);
+  CHECK(table.FromHandle(static_cast<int64_t>(kept_handle)) == kept_id);
+  CHECK(table.count() < 3000 && table.used_bytes() < 1 << 16);
+  for (const int64_t handle : {int64_t{0}, int64_t{-1}, int64_t{1} << 20, int64_t{2999}, INT64_MAX}) {
+    CHECK(table.FromHandle(handle) == 0);
+  }
+}
+
 // False alarm of each check: 4.9 sigma, one in a million.
 void TestSamplerIsUnbiased() {
   for (const uint64_t size : {24u, 700u, 5000u, 65536u, 200000u, 330000u}) {
@@ -212,6 +246,7 @@ int main() {
   TestNullIsNeverLive();
   TestFullTableCounts();
   TestInternUnderThreads();
+  TestSweepGivesNumbersAnew();
   TestSamplerIsUnbiased();
   TestExactOnesDoNotDisturb();
   TestRateKeptWithTheGap();

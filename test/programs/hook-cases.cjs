@@ -124,20 +124,49 @@ const cases = {
     const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64, maxSamplesPerSecond: 0 });
     profiler.testStacks();
     for (let i = 0; i < 9000; i++) new Function(`return function place${i}() { Buffer.allocUnsafeSlow(100) }`)()();
-    const { stacks } = reader.read();
-    const before = profiler.numbers();
+    // The counters alone: a look at the libraries would make room.
+    const read = () => {
+      const { stacks, stacksRefused, allocatedBytes, freedBytes, overwritten } = reader.read();
+      return { stacks, stacksRefused, liveBytes: allocatedBytes - freedBytes, overwritten };
+    };
+    const before = read();
     const notKept = async () => (await profiler.profile()).top(1e6).find(({ site }) => site === '(stack not kept)');
     const heldBefore = (await notKept()).liveBytes;
     const kept = Array.from({ length: 200 }, function unknownPlace() {
       return Buffer.allocUnsafeSlow(100_003);
     });
-    const after = profiler.numbers();
+    const after = read();
     return {
-      stacks,
-      stacksDropped: before.stacksDropped,
+      stacks: before.stacks,
+      stacksDropped: before.stacksRefused,
       grown: (after.liveBytes - before.liveBytes) / (kept.length * 100_003),
       notKept: ((await notKept()).liveBytes - heldBefore) / (kept.length * 100_003),
-      missedFrees: after.missedFrees,
+      missedFrees: after.overwritten,
+    };
+  },
+  // Three times more places than the tables hold, each freed again; then one that is kept.
+  async placesThatGo() {
+    const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64, maxSamplesPerSecond: 0 });
+    profiler.testStacks();
+    const ownBytes = [];
+    for (let i = 0; i < 24_000; i++) {
+      new Function(`return function place${i}() { Buffer.allocUnsafeSlow(100) }`)()();
+      if (i % 500 !== 0) continue;
+      global.gc();
+      profiler.numbers();
+      ownBytes.push(profiler.ownBytes);
+    }
+    const kept = Array.from({ length: 200 }, function lastPlace() {
+      return Buffer.allocUnsafeSlow(100_003);
+    });
+    const { stacksDropped } = profiler.numbers();
+    const site = (await profiler.profile()).top(1);
+    const half = ownBytes.length / 2;
+    return {
+      stacksDropped,
+      grown: Math.max(...ownBytes.slice(half)) / Math.max(...ownBytes.slice(0, half)),
+      share: site[0].liveBytes / (kept.length * 100_003),
+      site: site[0].site,
     };
   },
   // What the profiler itself keeps resident while 2 GiB are live. Blocks of 64 KiB, of which nothing is touched.
