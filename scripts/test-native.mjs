@@ -47,7 +47,8 @@ const newestHeader = Math.max(...headers.map(modified));
 const env = {
   ...process.env,
   ASAN_OPTIONS: 'allocator_may_return_null=1',
-  TSAN_OPTIONS: 'allocator_may_return_null=1',
+  // The loader's own locks are none that TSan sees: what it allocates under them is left out.
+  TSAN_OPTIONS: `allocator_may_return_null=1 suppressions=${join(root, 'test', 'native', 'tsan.supp')}`,
 };
 
 function run(command, args) {

@@ -408,6 +408,7 @@ void SweptUnderLoad() {
       free(place);
       place = callers.Call(i);
       // When the table is full the stack is not kept; a stack of somebody else never is.
+      const extmem::ProfileReading reading;  // no sweep between the looks
       extmem::LiveEntry entry = {};
       if (!extmem::LiveTake(reinterpret_cast<uintptr_t>(place), &entry)) continue;
       extmem::LivePutBack(reinterpret_cast<uintptr_t>(place), entry);
