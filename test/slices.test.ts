@@ -88,16 +88,21 @@ test('a judge that is put down at each step says what one says that is not', asy
 
 /** Ends in the middle of a tick: by stop(), by the end of the program, by process.exit(). */
 const ending = (how: string) => `
-  const { start } = require(${JSON.stringify(root)});
+  // In parts, not the one file that is shipped: the sampler is taken hold of.
+  const part = (name) => require(${JSON.stringify(`${root}/dist/`)} + name);
   const lines = [];
   const ended = { samples: 0 };
-  const session = start({ interval: 20, destination: (line) => lines.push(JSON.parse(line).extmem) });
+  const { options } = part('options.js').resolveOptions({
+    interval: 20,
+    destination: (line) => lines.push(JSON.parse(line).extmem),
+  });
+  const session = new (part('session.js').Session)(options, part('binding/load.js').loadNative(), false, () => {});
   const keep = setInterval(() => {}, 10);
   session.on('sample', () => ended.samples++);
-  const { compose } = require(${JSON.stringify(`${root}/dist/sampler.js`)}).Sampler.prototype;
+  const { compose } = part('sampler.js').Sampler.prototype;
   let ticks = 0;
   // The third tick is put down in its middle, and then the program does what the test is about.
-  require(${JSON.stringify(`${root}/dist/sampler.js`)}).Sampler.prototype.compose = function* (...args) {
+  part('sampler.js').Sampler.prototype.compose = function* (...args) {
     const sample = yield* compose.apply(this, args);
     if (++ticks === 3) {
       const until = performance.now() + 5;

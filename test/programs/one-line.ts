@@ -32,6 +32,7 @@ session.on('sample', ({ sites = [] }: Sample) => {
   named.heap ??= holding('js-heap') ?? null;
   named.stream ??= session.streams()?.sites.find(({ site }) => site.startsWith('hold'))?.site ?? null;
   if (--left > 0 && Object.values(named).includes(null)) return;
+  session.stop();
   process.stdout.write(`${JSON.stringify(named)}\n`, () => process.exit());
 });
 setInterval(() => {
