@@ -31,6 +31,7 @@ const variants = [
       'peek_self',
       'lock',
       'slot_writer',
+      'frames',
       'reader',
       'tables',
       'hooks',

@@ -1,7 +1,7 @@
 /** Decoded JavaScript frames against Error.stack at the same places, over compilers and Nodes. */
 import { join } from 'node:path';
 import t from 'tap';
-import { nodes, programs, run } from './plain.js';
+import { nodes, programs, run, runForJson } from './plain.js';
 
 const program = join(programs, 'accuracy.cjs');
 /** Flags that hold code in one tier, and how often each scenario runs before it is looked at. */
@@ -31,5 +31,11 @@ for (const node of nodes) {
       t.equal(counts.names, counts.frames, `${tier}: all names, ${counts.wrong.join('; ')}`);
       t.equal(counts.lines, counts.frames, `${tier}: all lines, ${counts.wrong.join('; ')}`);
     }
+  });
+
+  t.test(`node ${node.major}: names that only their owner can read are left out`, async (t) => {
+    const flags = ['--expose-gc', '--expose-externalize-string'];
+    const names = await runForJson<string[]>(node, [...flags, join(programs, 'external-names.cjs')]);
+    t.same(names, ['/external/long-enough.js', '']);
   });
 }

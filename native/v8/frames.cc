@@ -249,11 +249,11 @@ FrameClass ClassifyFrame(const V8Layout& v8, const V8Isolate& isolate, uintptr_t
     key->place = static_cast<uint32_t>(SmallInteger(Slot(fp, kOffsetSlot)));
     return FrameClass::kJavaScript;
   }
-  // Other code may come to lie at the same address. The instructions around the return address tell it apart; they
-  // belong to a running function, so they can be read, but for the last ones, which may end the page.
+  // Other code may come to lie at the same address. The instructions around the return address tell it apart. A word
+  // that only looks like one may point anywhere; and the last instructions may end the page.
   uint64_t before, after = 0;
-  memcpy(&before, reinterpret_cast<const void*>(pc - 8), sizeof(before));
-  if ((pc & (kReadPage - 1)) <= kReadPage - 8) memcpy(&after, reinterpret_cast<const void*>(pc), sizeof(after));
+  if (!ReadAt(pc - 8, &before)) return FrameClass::kUnreadable;
+  if ((pc & (kReadPage - 1)) <= kReadPage - 8 && !ReadAt(pc, &after)) return FrameClass::kUnreadable;
   key->place = (pc ^ (before * 0x9E3779B97F4A7C15ull) ^ (after * 0xC2B2AE3D27D4EB4Full)) | uint64_t{1} << 63;
   return FrameClass::kJavaScript;
 }

@@ -6,6 +6,8 @@ namespace {
 
 // String shapes, in the low bits of the type.
 enum Shape { kSequential = 0, kCons = 1, kExternal = 2, kSliced = 3, kThin = 5, kShapeMask = 7, kOneByteBit = 8 };
+// An external string too short to keep the address of its characters: only its owner can be asked.
+constexpr int kUncachedBit = 16;
 
 constexpr int32_t kMaxInlineLocals = 75;  // with more context locals V8 keeps their names in a hash table
 
@@ -78,6 +80,7 @@ bool Flatten(const V8Layout& v8, uintptr_t string, FlatString* flat) {
         flat->chars = string - 1 + static_cast<uintptr_t>(v8.string.chars);
         break;
       case kExternal:
+        if ((type & kUncachedBit) != 0) return false;
         flat->chars = Field(string, v8.string.chars + 8);
         if (flat->chars == 0) return false;
         break;
