@@ -1,7 +1,7 @@
 // What the whole product adds to the peak of RSS: an idle program and a small HTTP service, from their start.
 //
 // Interleaved: off, off, on, in each round; the two "off" columns show what the machine's noise alone does. The peak is
-// the kernel's own (VmHWM). Samples come twenty times as often as by default, so that a minute holds twenty of theirs.
+// the kernel's own (VmHWM). Samples come twenty times as often as by default.
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,9 +10,9 @@ import { main, median, report, trial } from './trial.mjs';
 
 const file = fileURLToPath(import.meta.url);
 const preload = fileURLToPath(import.meta.resolve('extmem/register'));
-const rounds = 5;
-const trialMs = 8000;
-const requests = 4000;
+const rounds = 3;
+const trialMs = 4000;
+const requests = 2000;
 
 const nodes = [20, 22, 24, 26]
   .map((major) => fileURLToPath(new URL(`../test/nodes/node_modules/node${major}/bin/node`, import.meta.url)))
