@@ -6,6 +6,7 @@
 import { findSourceMap, type SourceOrigin } from 'node:module';
 import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { printable } from './text.js';
 
 /** One frame of a stack, innermost first. Lines and columns count from 1. */
 export interface Frame {
@@ -162,8 +163,8 @@ export function frameAt(name: string, { file, line, column }: Position): Frame {
 
 /** `function (file:line:column)`, or `function [file]` where no line is known, as of a native module. */
 export function frameText({ function: name, file, line, column }: Frame): string {
-  if (file === null) return name;
-  return line === null ? `${name} [${file}]` : `${name} (${file}:${line}:${column})`;
+  if (file === null) return printable(name);
+  return printable(line === null ? `${name} [${file}]` : `${name} (${file}:${line}:${column})`);
 }
 
 /** The package that a file belongs to, `null` for the program itself: `node_modules/a/node_modules/@b/c/x.js` is of `@b/c`. */

@@ -1,7 +1,18 @@
 /**
- * Numbers for people, once. Sizes are in KiB and MiB, powers of two, and say so: what limits a process (a container's
+ * Text and numbers for people, once. Sizes are in KiB and MiB, powers of two, and say so: what limits a process (a container's
  * `512Mi`, `--max-old-space-size`) is counted in these, while "MB" means 10^6 to half of the readers.
  */
+
+/** Controls of both sets, line and paragraph separators, halves of a pair, and what turns the direction of text. */
+const obeyed = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+/**
+ * Text from outside as one line that a terminal shows and does not obey. What it would obey stands there as JSON writes
+ * it, `\u001b`: left out, two names would look like one, and in a text of JSON it is still the same value.
+ */
+export function printable(text: string): string {
+  return text.replace(obeyed, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
 
 export const MiB = 2 ** 20;
 const KiB = 2 ** 10;

@@ -133,6 +133,74 @@ test('rotated, cut off, interleaved, mixed with other output', async (t) => {
   t.ok(checked.otherLines > 100);
 });
 
+const harmful = '\u001b]0;owned\u0007\u001b[31m\u202e';
+const obeyed = /(?!\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
+
+test('text of a recording reaches the terminal as text', async (t) => {
+  const path = join(t.testdir(), 'recording');
+  const heapSites = (i: number) => [
+    {
+      site: `${harmful}leak (app.js:1:2)`,
+      heap: 'native',
+      liveBytes: i * 400_000,
+      errorBytes: 0,
+      count: i,
+      frames: [],
+      module: `${harmful}pkg`,
+    },
+  ];
+  const lines = linesOf(leaky, 120).map((line, i) => {
+    const parsed = JSON.parse(line);
+    if (parsed.extmem.kind === 'sample') parsed.extmem.sites = heapSites(i);
+    return JSON.stringify({ ...parsed, msg: harmful });
+  });
+  writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
+  for (const args of [['check'], ['check', '--json'], ['top']]) {
+    const [command = '', ...flags] = args;
+    const ended = await run(process.execPath, [main, command, path, ...flags]);
+    t.ok(ended.stdout.length > 100);
+    t.notMatch(ended.stdout + ended.stderr, obeyed, args.join(' '));
+    if (flags.length === 0) t.match(ended.stdout, '\\u001b]0;owned\\u0007', 'shown, not left out');
+  }
+  const missing = await check(join(t.testdir(), harmful));
+  t.equal(missing.code, 2);
+  t.notMatch(missing.stderr, obeyed, 'a file name in an error');
+});
+
+test('a line that cannot be is counted, and never makes growth clear', async (t) => {
+  const path = join(t.testdir(), 'recording');
+  const judged = async (lines: readonly string[]) => {
+    writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
+    return check(path);
+  };
+  const withTime = (lines: string[], at: number, time: number) =>
+    lines.map((line, i) => (i === at ? JSON.stringify({ ...JSON.parse(line), time }) : line));
+  for (const at of [20, 60, 110]) {
+    const ended = await judged(withTime(linesOf(leaky, 240), at, 1e300));
+    t.equal(ended.code, 1, `line ${at}`);
+    t.match(ended.stdout, /^1 lines had a time that cannot be\.$/m);
+  }
+  t.equal((await judged(withTime(linesOf({}, 120), 60, 1e300))).code, 3, 'clear, but for what was left out');
+  const farAway = await judged(withTime(linesOf(leaky, 240), 60, startMs + 100 * 24 * 3_600_000));
+  t.equal(farAway.code, 1, 'a time that can be, and is not of this clock: what follows is judged afresh');
+});
+
+test('a file of any number of processes is judged in bounded memory, and what was not judged is said', async (t) => {
+  const path = join(t.testdir(), 'recording');
+  const sample = linesOf({}, 1)[1] ?? '';
+  const lines: string[] = [];
+  for (let round = 0; round < 2; round++) {
+    for (let pid = 1; pid <= 3000; pid++) lines.push(sample.replace('"pid":1,', `"pid":${pid},`));
+  }
+  writeFileSync(path, `${lines.join('\n')}\n`);
+  const ended = await run(process.execPath, ['--max-old-space-size=96', main, 'check', path]);
+  t.equal(ended.code, 3, ended.stderr);
+  t.match(ended.stdout, /^Too many processes in one file: \d+ samples were not judged, first of pid /m);
+
+  writeFileSync(path, `${[...linesOf(leaky, 120, 5000), ...lines].join('\n')}\n`);
+  t.equal((await check(path)).code, 1, 'and growth that was found stays found');
+});
+
 for (const node of nodes) {
   test(`Node ${node.major}: a session's own recording is judged as it was live`, async (t) => {
     const path = join(t.testdir(), 'recording.ndjson');

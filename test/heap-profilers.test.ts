@@ -73,7 +73,7 @@ for (const node of nodes) {
       '-e',
       `require(${JSON.stringify(root)}).start({ interval: '1h' }).stop()`,
     ]);
-    const start = stderr.split('\n').map(parseLine)[0]?.record;
+    const start = stderr.split('\n').map((line) => parseLine(line))[0]?.record;
     t.match(start?.kind === 'start' && start.capabilities.heapSites, /^--heap-prof has the heap profiler/);
   });
 }

@@ -4,6 +4,7 @@ import { formatHeader, formatRow } from '../lib/cli/table.js';
 import { compare } from '../lib/compare.js';
 import { parseLine } from '../lib/log/recording.js';
 import type { Sample } from '../lib/sample.js';
+import { printable } from '../lib/text.js';
 import { sampleWith } from './samples.js';
 
 function line(extmem: object): string {
@@ -64,6 +65,55 @@ test('any text, and any damage to a line, is read or refused, and what is read c
     { seed: 20261122, numRuns: 2000 },
   );
   t.pass('2000 texts');
+});
+
+test('text is shown and not obeyed: controls, separators, directions, halves of a pair', async (t) => {
+  const obeyed =
+    '\u0000\u0007\n\u001b\u007f\u0085\u009b\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069\udfff\ud800';
+  const shown = printable(obeyed);
+  t.match(shown, /^(\\u[0-9a-f]{4})+$/);
+  t.equal(JSON.parse(`"${shown}"`), obeyed, 'as JSON writes it');
+  const plain = 'über/日本語/😀 (app.js:1:2) עברית \\ "quoted"';
+  t.equal(printable(plain), plain);
+  t.equal(printable(shown), shown);
+  const hostile = line({ v: 1, kind: 'verdict', id: 'native', suspects: [{ site: `a${obeyed}b` }] });
+  t.match(parseLine(hostile), { record: { suspects: [{ site: `a${shown}b` }] } }, 'in every field of a line');
+  const seen: string[] = [];
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      const safe = printable(text);
+      seen.push(safe);
+      return !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(safe);
+    }),
+    { seed: 20261125, numRuns: 2000 },
+  );
+  t.equal(seen.length, 2000);
+});
+
+test('numbers that cannot be are refused, by name', async (t) => {
+  const whole = JSON.parse(sampleLine);
+  const reasonOf = (change: object, sample: object = {}) => {
+    let why = 'read';
+    parseLine(
+      JSON.stringify({ ...whole, ...change, extmem: { ...whole.extmem, ...sample } }).replaceAll('"huge"', '1e999'),
+      (reason) => {
+        why = reason;
+      },
+    );
+    return why;
+  };
+  t.equal(reasonOf({}), 'read');
+  for (const time of [1e300, 'huge', -1, 0, Date.now() + 7 * 24 * 3_600_000]) t.equal(reasonOf({ time }), 'time');
+  for (const pid of [-1, 1.5, 2 ** 40, 'huge']) t.equal(reasonOf({ pid }), 'pid');
+  for (const seq of [-1, 0.5, 1e300, null]) t.equal(reasonOf({}, { seq }), 'shape');
+  t.equal(reasonOf({}, { rssBytes: 'huge' }), 'shape');
+  t.equal(reasonOf({}, { v: 2 }), 'version');
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  let why = 'read';
+  parseLine(sampleLine.replace('"extmem":{', `"extmem":{"deep":${deep},`), (reason) => {
+    why = reason;
+  });
+  t.equal(why, 'shape', 'no stack is deep enough for any nesting');
 });
 
 test('rows line up with their header and mark growth only when asked for color', async (t) => {

@@ -4,7 +4,8 @@ import type { Verdict } from '../judge/verdicts.js';
 import { Replay, type Run } from '../log/replay.js';
 import { formatSpan } from '../text.js';
 import type { Command, ExitCode } from './command.js';
-import { readRecording, recordingPath } from './input.js';
+import { type Refusals, readRecording, recordingPath, refusedSentence } from './input.js';
+import { print } from './print.js';
 
 const exitFound = 1;
 const exitInconclusive = 3;
@@ -12,10 +13,14 @@ const exitInconclusive = 3;
 /** A missing signal is no reason to fail a build for ever; anything else that kept a judgement back is. */
 const isOpen = ({ state, reason }: Verdict) => state === 'inconclusive' && reason !== 'signal-missing';
 
-function exitCodeOf(runs: readonly Run[]): ExitCode {
+/** A line of ours that was left out may be the one that tells; what is foreign or cut off is usual. */
+const hasLostLines = (refusals: Refusals) => [...refusals.keys()].some((reason) => reason !== 'foreign');
+
+/** @param isWhole all that the recording holds was judged: else nothing can be called clear. */
+function exitCodeOf(runs: readonly Run[], isWhole: boolean): ExitCode {
   const verdicts = runs.flatMap((run) => run.verdicts);
   if (verdicts.some((verdict) => verdict.state === 'found')) return exitFound;
-  return verdicts.some(isOpen) ? exitInconclusive : 0;
+  return !isWhole || verdicts.some(isOpen) ? exitInconclusive : 0;
 }
 
 const clock = (timeMs: number) => new Date(timeMs).toISOString().slice(0, 19).replace('T', ' ');
@@ -24,26 +29,26 @@ const clock = (timeMs: number) => new Date(timeMs).toISOString().slice(0, 19).re
 const agrees = (run: Run) =>
   run.said.join() === run.changes.map(({ verdict }) => `${verdict.id}:${verdict.state}`).join();
 
-function print(run: Run): void {
+function tell(run: Run): void {
   const spanMs = (run.lastMs ?? 0) - (run.firstMs ?? 0);
-  console.log(`pid ${run.pid}: ${run.samples} samples over ${formatSpan(spanMs)}`);
+  print(`pid ${run.pid}: ${run.samples} samples over ${formatSpan(spanMs)}`);
   for (const { timeMs, verdict } of run.changes) {
-    console.log(`  ${clock(timeMs)}  ${verdict.id} ${verdict.state}: ${verdict.sentence}`);
+    print(`  ${clock(timeMs)}  ${verdict.id} ${verdict.state}: ${verdict.sentence}`);
   }
-  for (const { timeMs, alert } of run.alerts) console.log(`  ${clock(timeMs)}  alert ${alert.id}: ${alert.sentence}`);
+  for (const { timeMs, alert } of run.alerts) print(`  ${clock(timeMs)}  alert ${alert.id}: ${alert.sentence}`);
   const found = run.verdicts.filter((verdict) => verdict.state === 'found');
   const open = run.verdicts.filter(isOpen);
   const missing = run.verdicts.filter((verdict) => verdict.reason === 'signal-missing');
   for (const { id, sentence, next, docs, suspects } of found) {
-    console.log(`  FOUND ${id}: ${sentence}`);
-    for (const suspect of suspects.slice(0, 3)) console.log(`    ${suspect.site}`);
-    console.log(`    ${next} (${docs})`);
+    print(`  FOUND ${id}: ${sentence}`);
+    for (const suspect of suspects.slice(0, 3)) print(`    ${suspect.site}`);
+    print(`    ${next} (${docs})`);
   }
-  if (found.length === 0 && open.length > 0) console.log(`  INCONCLUSIVE: ${open[0]?.sentence} ${open[0]?.next}`);
-  else if (found.length === 0) console.log('  CLEAR: nothing grows at the end of the recording.');
-  if (missing.length > 0) console.log(`  Not judged for lack of a signal: ${missing.map(({ id }) => id).join(', ')}.`);
+  if (found.length === 0 && open.length > 0) print(`  INCONCLUSIVE: ${open[0]?.sentence} ${open[0]?.next}`);
+  else if (found.length === 0) print('  CLEAR: nothing grows at the end of the recording.');
+  if (missing.length > 0) print(`  Not judged for lack of a signal: ${missing.map(({ id }) => id).join(', ')}.`);
   if (!agrees(run))
-    console.log('  The lines of the recording say otherwise: lines are missing, or another version wrote it.');
+    print('  The lines of the recording say otherwise: lines are missing, or another version wrote it.');
 }
 
 /** What to do about a recording that tells too little. Processes may have run with windows of their own. */
@@ -57,6 +62,8 @@ function nextOfInconclusive(runs: readonly Run[]): string {
   return `Next: record for longer; samples that a judgement needs: ${each.join(', ')}.`;
 }
 
+const nextOfPartial = 'Next: give each process a file of its own, written by one version of extmem, and check each.';
+
 async function run(args: readonly string[]): Promise<ExitCode> {
   const json = args.includes('--json');
   const path = recordingPath(
@@ -64,22 +71,32 @@ async function run(args: readonly string[]): Promise<ExitCode> {
     args.filter((argument) => argument !== '--json'),
   );
   const replayed = new Replay();
-  const otherLines = await readRecording(path, (line) => replayed.push(line));
+  const refusals = await readRecording(path, (line) => replayed.push(line));
   const runs = replayed.end();
-  const code = exitCodeOf(runs);
+  const isWhole = replayed.unjudgedSamples === 0 && !hasLostLines(refusals);
+  const code = exitCodeOf(runs, isWhole);
   if (json) {
     const processes = runs.map((each) => ({ ...each, agreesWithLines: agrees(each) }));
-    console.log(JSON.stringify({ exitCode: code, otherLines, processes }));
+    const { unjudgedSamples } = replayed;
+    const unjudgedPids = [...replayed.unjudgedPids];
+    const otherLines = [...refusals.values()].reduce((sum, count) => sum + count, 0);
+    const refusedLines = Object.fromEntries(refusals);
+    print(JSON.stringify({ exitCode: code, otherLines, refusedLines, unjudgedSamples, unjudgedPids, processes }));
     return code;
   }
-  for (const each of runs) print(each);
-  if (otherLines > 0) console.log(`${otherLines} lines were not of extmem, or cut off.`);
+  for (const each of runs) tell(each);
+  const refused = refusedSentence(refusals);
+  if (refused !== null) print(refused);
+  if (replayed.unjudgedSamples > 0) {
+    const pids = [...replayed.unjudgedPids].join(', ');
+    print(`Too many processes in one file: ${replayed.unjudgedSamples} samples were not judged, first of pid ${pids}.`);
+  }
   const next = {
     0: 'Next: nothing to do. Record for longer to find slower leaks.',
     [exitFound]: 'Next: do what stands below FOUND; docs/verdicts.md explains each verdict.',
-    [exitInconclusive]: nextOfInconclusive(runs),
+    [exitInconclusive]: isWhole ? nextOfInconclusive(runs) : nextOfPartial,
   };
-  console.log(next[code as keyof typeof next]);
+  print(next[code as keyof typeof next]);
   return code;
 }
 

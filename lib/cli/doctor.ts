@@ -2,9 +2,10 @@
 
 import { type DoctorReport, doctor } from '../doctor.js';
 import { ExtmemError } from '../errors.js';
-import { formatBytes, formatPercent } from '../text.js';
+import { formatBytes, formatPercent, printable } from '../text.js';
 import { paint, wantsColor } from './color.js';
 import type { Command } from './command.js';
+import { print } from './print.js';
 
 const nameWidth = 18;
 
@@ -12,7 +13,7 @@ const nameWidth = 18;
 function wrap(text: string, width: number, indent: string): string {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of printable(text).split(' ')) {
     if (line !== '' && line.length + word.length + 1 > width) {
       lines.push(line);
       line = word;
@@ -60,7 +61,7 @@ async function run(args: readonly string[]): Promise<number> {
     throw new ExtmemError('ERR_EXTMEM_USAGE', `Expected no argument or --json, received ${JSON.stringify(unknown)}.`);
   }
   const report = doctor();
-  console.log(
+  print(
     args.includes('--json')
       ? JSON.stringify(report, null, 2)
       : formatReport(report, wantsColor(process.stdout), process.stdout.columns ?? 100),

@@ -3,9 +3,11 @@
 import { ExtmemError, messageOf } from '../errors.js';
 import { nearest } from '../options.js';
 import { version } from '../package.js';
+import { printable } from '../text.js';
 import { checkCommand } from './check.js';
 import { type Command, exitUsage } from './command.js';
 import { doctorCommand } from './doctor.js';
+import { print, printError } from './print.js';
 import { runCommand } from './run.js';
 import { topCommand } from './top.js';
 
@@ -32,11 +34,11 @@ function help(command: Command): string {
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    console.log(overview());
+    print(overview());
     return name === undefined ? exitUsage : 0;
   }
   if (name === '--version' || name === '-v') {
-    console.log(version);
+    print(version);
     return 0;
   }
   const command = commands.find((candidate) => candidate.name === name);
@@ -56,7 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
     ) || rest.length,
   );
   if (own.includes('--help') || own.includes('-h')) {
-    console.log(help(command));
+    print(help(command));
     return 0;
   }
   return command.run(rest);
@@ -65,7 +67,7 @@ async function main(args: readonly string[]): Promise<number> {
 // `extmem top FILE | head` closes our stdout: the reader has what it wanted, so that is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
-  console.error(`extmem: Expected standard output to take what is shown, received "${error.message}".`);
+  printError(`extmem: Expected standard output to take what is shown, received "${printable(error.message)}".`);
   process.exit(exitUsage);
 });
 
@@ -75,7 +77,7 @@ main(process.argv.slice(2)).then(
   },
   (error: unknown) => {
     const code = error instanceof ExtmemError ? error.code : 'ERR_EXTMEM_INPUT';
-    console.error(`extmem: ${messageOf(error)} [${code}]`);
+    printError(`extmem: ${printable(messageOf(error))} [${code}]`);
     process.exitCode = exitUsage;
   },
 );

@@ -4,7 +4,9 @@ import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { ExtmemError } from '../errors.js';
 import { nearest, optionTable, resolveOptions } from '../options.js';
+import { printable } from '../text.js';
 import type { Command } from './command.js';
+import { printError } from './print.js';
 
 const register = resolve(__dirname, '..', 'register.js');
 
@@ -89,9 +91,9 @@ async function run(args: readonly string[]): Promise<number> {
     );
     child.on('exit', (code, signal) => {
       if (typeof options.destination === 'string' && !['stderr', 'stdout', 'none'].includes(options.destination)) {
-        console.error(`extmem: next: extmem top ${options.destination}`);
+        printError(`extmem: next: extmem top ${printable(options.destination)}`);
       } else {
-        console.error(`extmem: next: record to a file with --destination leak.ndjson, then extmem top leak.ndjson`);
+        printError(`extmem: next: record to a file with --destination leak.ndjson, then extmem top leak.ndjson`);
       }
       if (signal === null) return done(code ?? 0);
       // Die of the same signal, so that a supervisor sees what it would have seen without us.

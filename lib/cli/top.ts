@@ -2,12 +2,17 @@
 
 import { compare } from '../compare.js';
 import type { Sample } from '../sample.js';
+import { formatCount } from '../text.js';
 import { paint, wantsColor } from './color.js';
 import type { Command, ExitCode } from './command.js';
-import { readRecording, recordingPath } from './input.js';
+import { readRecording, recordingPath, refusedSentence } from './input.js';
+import { print } from './print.js';
 import { formatHeader, formatRow } from './table.js';
 
 const rowsPerHeader = 20;
+
+/** Processes whose first and last sample are kept: a file may name any number. */
+const mostSummed = 1024;
 
 interface Seen {
   readonly first: Sample;
@@ -19,26 +24,30 @@ async function run(args: readonly string[]): Promise<ExitCode> {
   const color = wantsColor(process.stdout);
   const processes = new Map<number, Seen>();
   let rows = 0;
+  let unsummed = 0;
   let shownPid: number | null = null;
-  const otherLines = await readRecording(path, ({ timeMs, pid, msg, record }) => {
+  const refusals = await readRecording(path, ({ timeMs, pid, msg, record }) => {
     if (record.kind !== 'sample') {
-      console.log(paint('dim', `${new Date(timeMs).toTimeString().slice(0, 8)} pid ${pid}: ${msg}`, color));
+      print(paint('dim', `${new Date(timeMs).toTimeString().slice(0, 8)} pid ${pid}: ${msg}`, color));
       return;
     }
     const seen = processes.get(pid);
     if (shownPid !== pid && (processes.size > 1 || (processes.size === 1 && seen === undefined))) {
-      console.log(paint('bold', `pid ${pid}`, color));
+      print(paint('bold', `pid ${pid}`, color));
     }
     shownPid = pid;
-    if (rows++ % rowsPerHeader === 0) console.log(formatHeader(color));
-    console.log(formatRow(record, seen?.last ?? null, timeMs, color));
-    if (seen === undefined) processes.set(pid, { first: record, last: record });
-    else seen.last = record;
+    if (rows++ % rowsPerHeader === 0) print(formatHeader(color));
+    print(formatRow(record, seen?.last ?? null, timeMs, color));
+    if (seen !== undefined) seen.last = record;
+    else if (processes.size < mostSummed) processes.set(pid, { first: record, last: record });
+    else unsummed++;
   });
-  console.log('');
-  for (const [pid, { first, last }] of processes) console.log(`pid ${pid}: ${compare(first, last).sentence}`);
-  if (otherLines > 0) console.log(`${otherLines} lines were not of extmem, or cut off.`);
-  console.log('Next: start from the class that grew most; docs/troubleshooting.md says what each one means.');
+  print('');
+  for (const [pid, { first, last }] of processes) print(`pid ${pid}: ${compare(first, last).sentence}`);
+  if (unsummed > 0) print(`Shown, and not summed up: ${formatCount(unsummed, 'sample')} of further processes.`);
+  const refused = refusedSentence(refusals);
+  if (refused !== null) print(refused);
+  print('Next: start from the class that grew most; docs/troubleshooting.md says what each one means.');
   return 0;
 }
 

@@ -7,7 +7,7 @@ import type { Verdict } from '../judge/verdicts.js';
 import type { ResolvedOptions } from '../options.js';
 import { version } from '../package.js';
 import type { Sample } from '../sample.js';
-import { formatBytes } from '../text.js';
+import { formatBytes, printable } from '../text.js';
 import { finish, type Work } from '../work.js';
 import type { Sink } from './destination.js';
 
@@ -64,9 +64,8 @@ export function startRecord(options: ResolvedOptions, native: Native, capabiliti
 /** A destination that lives in code has no text; its type says enough. */
 function printableOptions(options: ResolvedOptions): Record<string, unknown> {
   const { destination } = options;
-  const printable =
-    typeof destination === 'object' || typeof destination === 'function' ? typeof destination : destination;
-  return { ...options, destination: printable };
+  const text = typeof destination === 'object' || typeof destination === 'function' ? typeof destination : destination;
+  return { ...options, destination: text };
 }
 
 /** Writes records as lines. `lostLines` on each line is the count since the start, so that a gap shows afterwards. */
@@ -85,7 +84,7 @@ export class Log {
   /** The same, which may be put down between the making of the line and its writing. */
   *writing(record: LineRecord, msg: string, lineLevel: keyof typeof level, timeMs: number): Work<void> {
     const extmem = { v: formatVersion, ...record, lostLines: this.#sink.lostLines };
-    const fields = { level: level[lineLevel], msg, extmem };
+    const fields = { level: level[lineLevel], msg: printable(msg), extmem };
     const line = JSON.stringify({
       level: fields.level,
       time: timeMs,
@@ -93,7 +92,7 @@ export class Log {
       hostname: this.#hostname,
       name: 'extmem',
       extmem,
-      msg,
+      msg: fields.msg,
     });
     yield;
     this.#sink.write(line, fields);

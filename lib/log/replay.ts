@@ -7,6 +7,7 @@ import { Judge, type JudgeOptions } from '../judge/judge.js';
 import { numberAt, valueAt } from '../judge/row.js';
 import type { Verdict } from '../judge/verdicts.js';
 import { optionTable } from '../options.js';
+import { hourMs } from '../text.js';
 import type { RecordedLine } from './recording.js';
 
 /** A verdict that changed, and when. */
@@ -30,12 +31,27 @@ export interface Run {
   verdicts: Verdict[];
 }
 
+/** Processes that are judged at once: a judge holds some 200 KiB, and a file may name any number of processes. */
+const judgesAtOnce = 128;
+/** Sessions that one recording tells of; each leaves what was said of it. */
+const mostRuns = 2048;
+/** Verdicts and alerts that are kept of a session: one that says more is not ours. */
+const mostKept = 10_000;
+
+/** Processes that are named of those that were not judged. */
+const mostNamed = 5;
+
+/** A clock that went further is another one, or a number that is none: what lies behind is judged afresh. */
+const longestBackMs = 60_000;
+const longestGapMs = 24 * hourMs;
+
 /** Lines that are held back so that late ones find their place. */
 const heldLines = 32;
 
 interface Open {
-  readonly run: Run;
-  readonly judge: Judge;
+  readonly options: JudgeOptions;
+  run: Run;
+  judge: Judge;
   /** Ascending by `seq`, then by time. */
   readonly held: RecordedLine[];
 }
@@ -51,7 +67,14 @@ function optionsOf(record: unknown): JudgeOptions {
 
 export class Replay {
   readonly runs: Run[] = [];
+  /** Samples that no judge was left for, of processes that the file holds too many of. */
+  unjudgedSamples = 0;
+  /** The first of their processes. */
+  readonly unjudgedPids = new Set<number>();
+  /** The one that was quiet for longest comes first. */
   readonly #open = new Map<number, Open>();
+  /** Judged to an end for want of room, so that what follows under the pid has lost its beginning. */
+  readonly #closed = new Set<number>();
 
   push(line: RecordedLine): void {
     const { record, pid } = line;
@@ -59,9 +82,11 @@ export class Replay {
       this.#begin(pid, optionsOf(record));
       return;
     }
-    const open = this.#open.get(pid) ?? this.#begin(pid, optionsOf(null));
-    if (record.kind === 'verdict') {
-      open.run.said.push(`${String(valueAt(record, 'id'))}:${String(valueAt(record, 'state'))}`);
+    const open = this.#openOf(pid);
+    if (open === null) {
+      if (record.kind === 'sample') this.#leave(pid);
+    } else if (record.kind === 'verdict') {
+      keep(open.run.said, `${String(valueAt(record, 'id'))}:${String(valueAt(record, 'state'))}`);
     } else if (record.kind === 'sample') {
       if (startsAgain(open.held, line)) this.#flush(open, 0);
       insert(open.held, line);
@@ -71,14 +96,37 @@ export class Replay {
 
   /** The end of the recording. */
   end(): readonly Run[] {
-    for (const open of this.#open.values()) this.#close(open);
-    this.#open.clear();
+    for (const pid of [...this.#open.keys()]) this.#close(pid);
     return this.runs.filter((run) => run.samples > 0);
   }
 
-  #begin(pid: number, options: JudgeOptions): Open {
-    const before = this.#open.get(pid);
-    if (before !== undefined) this.#close(before);
+  /** The judge of a line; it is now the last that would be closed for want of room. */
+  #openOf(pid: number): Open | null {
+    const open = this.#open.get(pid);
+    if (open === undefined) return this.#closed.has(pid) ? null : this.#begin(pid, optionsOf(null));
+    this.#open.delete(pid);
+    this.#open.set(pid, open);
+    return open;
+  }
+
+  #begin(pid: number, options: JudgeOptions): Open | null {
+    this.#close(pid);
+    if (this.runs.length >= mostRuns) {
+      this.#closed.add(pid);
+      return null;
+    }
+    this.#closed.delete(pid);
+    if (this.#open.size >= judgesAtOnce) {
+      const [quiet] = this.#open.keys();
+      this.#close(quiet as number);
+      this.#closed.add(quiet as number);
+    }
+    const open = { options, ...this.#judged(pid, options), held: [] };
+    this.#open.set(pid, open);
+    return open;
+  }
+
+  #judged(pid: number, options: JudgeOptions): { run: Run; judge: Judge } {
     const judge = new Judge(options);
     const run: Run = {
       pid,
@@ -91,28 +139,48 @@ export class Replay {
       said: [],
       verdicts: [],
     };
-    const open = { run, judge, held: [] };
     this.runs.push(run);
-    this.#open.set(pid, open);
-    return open;
+    return { run, judge };
   }
 
-  #close(open: Open): void {
+  #close(pid: number): void {
+    const open = this.#open.get(pid);
+    if (open === undefined) return;
     this.#flush(open, 0);
     open.run.verdicts = open.judge.verdicts();
+    this.#open.delete(pid);
   }
 
-  #flush({ run, judge, held }: Open, keep: number): void {
-    while (held.length > keep) {
-      const { timeMs, record } = held.shift() as RecordedLine;
+  #leave(pid: number): void {
+    this.unjudgedSamples++;
+    if (this.unjudgedPids.size < mostNamed) this.unjudgedPids.add(pid);
+  }
+
+  #flush(open: Open, remaining: number): void {
+    while (open.held.length > remaining) {
+      const { timeMs, record, pid } = open.held.shift() as RecordedLine;
+      const { lastMs } = open.run;
+      if (lastMs !== null && (timeMs < lastMs - longestBackMs || timeMs > lastMs + longestGapMs)) {
+        if (this.runs.length >= mostRuns) {
+          this.#leave(pid);
+          continue;
+        }
+        open.run.verdicts = open.judge.verdicts();
+        Object.assign(open, this.#judged(pid, open.options));
+      }
+      const { run, judge } = open;
       run.samples++;
       run.firstMs ??= timeMs;
       run.lastMs = timeMs;
       const { verdicts, alerts } = judge.push(timeMs, record);
-      for (const verdict of verdicts) run.changes.push({ timeMs, verdict });
-      for (const alert of alerts) run.alerts.push({ timeMs, alert });
+      for (const verdict of verdicts) keep(run.changes, { timeMs, verdict });
+      for (const alert of alerts) keep(run.alerts, { timeMs, alert });
     }
   }
+}
+
+function keep<T>(kept: T[], one: T): void {
+  if (kept.length < mostKept) kept.push(one);
 }
 
 const seqOf = (line: RecordedLine) => numberAt(line.record, 'seq');
