@@ -1,6 +1,6 @@
 /** `extmem check` on recordings: the same as was said live, and exit codes that a script can rely on. */
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'tap';
 import { Judge, type JudgeOptions } from '../lib/judge/judge.js';
 import { verdictIds } from '../lib/judge/rules.js';
@@ -193,7 +193,7 @@ test('a file of any number of processes is judged in bounded memory, and what wa
     for (let pid = 1; pid <= 3000; pid++) lines.push(sample.replace('"pid":1,', `"pid":${pid},`));
   }
   writeFileSync(path, `${lines.join('\n')}\n`);
-  const told = join(t.testdir(), 'peak.cjs');
+  const told = join(dirname(path), 'peak.cjs');
   writeFileSync(told, `process.on('exit', () => console.error('peak', process.resourceUsage().maxRSS));`);
   const ended = await run(process.execPath, ['--require', told, main, 'check', path]);
   // A judge for each would take more than 600 MiB.
