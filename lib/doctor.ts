@@ -102,7 +102,7 @@ function tryProfiler(native: Native): Capabilities {
   const profiler = new NativeProfiler(native.binding, { sampleBytes: 2 ** 30, stackDepth: 1 });
   profiler.testStacks();
   profiler.stop();
-  return profiler.capabilities;
+  return profiler.tellCapabilities();
 }
 
 /** What works in this process and why the rest does not, with advice on its configuration. */

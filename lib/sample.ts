@@ -270,6 +270,6 @@ export interface Sample {
   readonly cost: Cost;
   /** Live bytes by allocation site; only on some samples. */
   readonly sites?: readonly Site[];
-  /** Once for each capability that turned out to be missing after the start: its name, and the reason. */
-  readonly capabilities?: Readonly<Record<string, string>>;
+  /** Once for each capability of which the start line said something else: `true`, or the reason why it is missing. */
+  readonly capabilities?: Readonly<Record<string, true | string>>;
 }

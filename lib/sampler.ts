@@ -160,7 +160,7 @@ export class Sampler {
     yield;
     // Last: sites of the JS heap may collect all garbage, and the rest of the sample is from before.
     const sites = [...(nativeSites ?? []), ...(session?.outlook.heapSites() ?? [])];
-    const capabilities = session?.outlook.newlyMissing() ?? null;
+    const capabilities = { ...session?.outlook.newlyMissing(), ...session?.profiler.changedCapabilities() };
     return {
       seq: this.#seq++,
       rssBytes,
@@ -188,7 +188,7 @@ export class Sampler {
         ownBytes: pass === null ? null : orNull(pass.ownBytes + (session?.profiler.ownBytes ?? 0)),
       },
       ...(sites.length === 0 ? {} : { sites }),
-      ...(capabilities === null ? {} : { capabilities }),
+      ...(Object.keys(capabilities).length === 0 ? {} : { capabilities }),
     };
   }
 }

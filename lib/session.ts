@@ -77,7 +77,7 @@ export class Session extends EventEmitter<SessionEvents> {
   #stopped = false;
   readonly #preloaded: boolean;
   #afterTurn: NodeJS.Immediate | undefined;
-  #introduced = false;
+  #wentOn = false;
 
   /**
    * Use `start()`.
@@ -173,34 +173,34 @@ export class Session extends EventEmitter<SessionEvents> {
     };
     const sampler = new Sampler(binding, options.memoryLimitBytes, sources);
     this.#owned = { sources, sampler, judge, log };
-    if (this.#preloaded) this.#afterTurn = setImmediate(() => this.#introduce()).unref();
-    else this.#introduce();
-    return this.#owned;
-  }
-
-  /** Tests what is decoded of stacks, writes the first line and has the first pass made. Once. */
-  #introduce(): void {
-    if (this.#owned === null || this.#introduced) return;
-    this.#introduced = true;
-    clearImmediate(this.#afterTurn);
-    const { binding } = this.#native;
-    const { sources, sampler, log } = this.#owned;
-    if (!this.#stopped) sources.profiler.testStacks();
+    if (!this.#preloaded) profiler.testStacks();
     const capabilities = findCapabilities(
       this.#native,
       sampler.limitSource,
-      streamsCapability(this.#options.streams),
-      sources.profiler.capabilities,
+      streamsCapability(options.streams),
+      profiler.tellCapabilities(),
       binding === null || binding.hasThread() ? true : noReaderThread,
     );
-    log.write(startRecord(this.#options, this.#native, capabilities), 'extmem started');
-    if (binding?.hasThread() && !this.#stopped) binding.request(sampler.dueParts(0));
+    log.write(startRecord(options, this.#native, capabilities), 'extmem started');
+    if (this.#preloaded) this.#afterTurn = setImmediate(() => this.#goOn(this.#owned)).unref();
+    else this.#goOn(this.#owned);
+    return this.#owned;
+  }
+
+  /** What a preload leaves for after the first turn of the event loop. Once. */
+  #goOn(owned: Owned | null): void {
+    if (owned === null || this.#wentOn || this.#stopped) return;
+    this.#wentOn = true;
+    clearImmediate(this.#afterTurn);
+    if (this.#preloaded) owned.sources.profiler.testStacks();
+    const { binding } = this.#native;
+    if (binding?.hasThread()) binding.request(owned.sampler.dueParts(0));
   }
 
   /** On each pass of the reader, which is also what paces the lines. */
   #deliverNext(): void {
     if (this.#owned === null || this.#stopped) return;
-    this.#introduce();
+    this.#goOn(this.#owned);
     this.#slices.start(this.#tick(this.#owned), (announcements) => this.#delivered(announcements));
   }
 
@@ -278,7 +278,7 @@ export class Session extends EventEmitter<SessionEvents> {
       );
     }
     const owned = this.#owned;
-    this.#introduce();
+    this.#goOn(owned);
     // The sample of a tick that is under way is the older one.
     this.#slices.finish();
     const sample = owned.sampler.takeNow();
@@ -321,7 +321,7 @@ export class Session extends EventEmitter<SessionEvents> {
         `Expected a running session of this thread that samples native memory, received none: ${unavailable}.`,
       );
     }
-    this.#introduce();
+    this.#goOn(this.#owned);
     return this.#owned.sources.profiler.profile();
   }
 
@@ -340,7 +340,6 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   #close(): void {
-    this.#introduce();
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#streams?.stop();
     process.removeListener('exit', this.#onExit);

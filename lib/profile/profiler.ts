@@ -100,6 +100,7 @@ export class NativeProfiler {
   readonly unavailable: string | null;
   /** `null` until `testStacks()`: native frames only. */
   #stacks: StackLevel | null = null;
+  #toldStacks: StackLevel | null = null;
   readonly #binding: Binding | null;
   readonly #counters: FieldReader<ProfileNumbers> | null;
   readonly #reader: StackReader | null;
@@ -136,10 +137,19 @@ export class NativeProfiler {
     if (this.#binding !== null) this.#stacks = testStacks(this.#binding);
   }
 
-  get capabilities(): { nativeProfile: true | string; javascriptStacks: true | string } {
-    const untested = 'the program ended before its stacks were tested: native frames only';
+  /** And remembers what it told. */
+  tellCapabilities(): { nativeProfile: true | string; javascriptStacks: true | string } {
+    this.#toldStacks = this.#stacks;
+    const untested = 'not tested before the first turn of the event loop: native frames only until then';
     const reason = this.#stacks === null ? untested : this.#stacks.reason;
     return { nativeProfile: this.unavailable ?? true, javascriptStacks: this.unavailable ?? reason ?? true };
+  }
+
+  /** Those that changed since they were last told; `null` when none did. */
+  changedCapabilities(): { javascriptStacks: true | string } | null {
+    if (this.#toldStacks === this.#stacks) return null;
+    const { javascriptStacks } = this.tellCapabilities();
+    return { javascriptStacks };
   }
 
   /** Cheap, once a tick: follows loaded libraries and reads the counters. `null` when nothing is sampled. */
