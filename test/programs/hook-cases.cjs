@@ -63,7 +63,7 @@ const cases = {
     return {
       ...counters(),
       slots: reader.read().slots,
-      capabilities: profiler.capabilities,
+      capabilities: profiler.tellCapabilities(),
       numbers: profiler.numbers(),
     };
   },
@@ -233,13 +233,13 @@ const cases = {
     profiler.testStacks();
     torture.everyForm(5);
     profiler.stop();
-    return { ...profiler.capabilities, sampled: counters().samples > 100 };
+    return { ...profiler.tellCapabilities(), sampled: counters().samples > 100 };
   },
   async capabilities() {
     const profiler = new NativeProfiler(binding, { sampleBytes: 4096, stackDepth: 64 });
     profiler.testStacks();
     profiler.stop();
-    return profiler.capabilities;
+    return profiler.tellCapabilities();
   },
   // Slots are written, and restored, through pages that are opened for the time.
   async deniedFile() {
