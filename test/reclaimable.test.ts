@@ -22,12 +22,18 @@ const scenarios = [
   'workersGone',
 ];
 
+/**
+ * Reading a file of more than 128 KiB, ours or another, has glibc take larger blocks from its arenas than before. Pinned,
+ * the scenarios are the same whatever was read: tables of zlib, of which pages stay untouched, are mapped.
+ */
+const env = { MALLOC_MMAP_THRESHOLD_: String(128 * 1024) };
+
 t.jobs = 2;
 for (const name of scenarios) {
   for (const node of nodes) {
     t.test(`${name} on Node ${node.major}`, { buffered: true }, async (t) => {
       const args = ['--expose-gc', `${programs}/scenarios.cjs`, name, '--trim'];
-      const { after, trimmed } = await runForJson<Run>(node, args);
+      const { after, trimmed } = await runForJson<Run>(node, args, { env });
       const predictedBytes = after.malloc?.reclaimableBytes ?? Number.NaN;
       const givenBytes = (after.ledger?.rssBytes ?? Number.NaN) - (trimmed.ledger?.rssBytes ?? Number.NaN);
       const toleranceBytes = Math.max(0.15 * givenBytes, 2 * MiB);
