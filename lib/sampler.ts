@@ -101,6 +101,12 @@ export class Sampler {
     return due;
   }
 
+  /** Takes note of how long the last pass took: before parts of the next one are asked for. */
+  hearPass(): void {
+    const pass = this.#reader?.read() ?? null;
+    if (pass !== null) this.#tellPaces(pass);
+  }
+
   #tellPaces(pass: PassNumbers): void {
     this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerCpuUs);
     this.#descriptorPace.ran(pass.fdAtMs, pass.fdCpuUs);

@@ -205,9 +205,11 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   *#tick(owned: Owned): Work<Announcement[]> {
-    const sample = yield* owned.sampler.compose(this.#lastTick);
-    // Before anybody is told: a listener of the host may throw, and then this is where the tick ends.
+    // Before anybody is told: a listener of the host may throw, and then this is where the tick ends. And at once: what
+    // a pass that ends meanwhile did is not known here, and would be asked for again.
+    owned.sampler.hearPass();
     this.#native.binding?.plan(owned.sampler.dueParts(this.#options.intervalMs));
+    const sample = yield* owned.sampler.compose(this.#lastTick);
     yield;
     return yield* this.#deliver(owned, sample);
   }
