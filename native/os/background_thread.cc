@@ -34,9 +34,9 @@ class BlockedSignals {
 // glibc puts the thread-local variables of all loaded objects, and its own block, on the stack of each thread. It tells
 // how much that is to those who know the name, as Java does; 0 where there is no such name.
 size_t BytesTakenByLibc() {
-  auto least = reinterpret_cast<size_t (*)(const pthread_attr_t*)>(FindSymbol("__pthread_get_minstack"));
+  size_t (*least)(const pthread_attr_t*);
   const pthread_attr_t usual = {};
-  return least == nullptr ? 0 : least(&usual);
+  return FindFunction("__pthread_get_minstack", &least) ? least(&usual) : 0;
 }
 
 }  // namespace

@@ -50,6 +50,12 @@ const ElfW(Sym) * FindDefined(const LoadedObject& object, const char* name);
 // The first definition in load order, as the loader would bind it; null when there is none. Takes the loader's lock:
 // never from a hook.
 void* FindSymbol(const char* name);
+// The same for a function, whose type is the caller's word. False: there is none.
+template <typename Function>
+bool FindFunction(const char* name, Function** function) {
+  *function = reinterpret_cast<Function*>(FindSymbol(name));
+  return *function != nullptr;
+}
 
 }  // namespace extmem
 

@@ -24,23 +24,17 @@ struct {
   void (*heap_statistics)(void* isolate, void* statistics);
 } g_v8;
 
-template <typename Function>
-bool Find(const char* name, Function** function) {
-  *function = reinterpret_cast<Function*>(FindSymbol(name));
-  return *function != nullptr;
-}
-
 bool FindAll() {
-  return Find("_ZN2v87Isolate10GetCurrentEv", &g_v8.current) &&
-         Find("_ZN2v87Isolate21AddGCPrologueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
-              &g_v8.add_prologue) &&
-         Find("_ZN2v87Isolate21AddGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
-              &g_v8.add_epilogue) &&
-         Find("_ZN2v87Isolate24RemoveGCPrologueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_",
-              &g_v8.remove_prologue) &&
-         Find("_ZN2v87Isolate24RemoveGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_",
-              &g_v8.remove_epilogue) &&
-         Find("_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE", &g_v8.heap_statistics);
+  return FindFunction("_ZN2v87Isolate10GetCurrentEv", &g_v8.current) &&
+         FindFunction("_ZN2v87Isolate21AddGCPrologueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
+                      &g_v8.add_prologue) &&
+         FindFunction("_ZN2v87Isolate21AddGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
+                      &g_v8.add_epilogue) &&
+         FindFunction("_ZN2v87Isolate24RemoveGCPrologueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_",
+                      &g_v8.remove_prologue) &&
+         FindFunction("_ZN2v87Isolate24RemoveGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_",
+                      &g_v8.remove_epilogue) &&
+         FindFunction("_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE", &g_v8.heap_statistics);
 }
 
 double UsedHeapBytes(void* isolate) {

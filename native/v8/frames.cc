@@ -205,10 +205,12 @@ uintptr_t V8Isolate::Original(uintptr_t pc) const {
 }
 
 bool LoadV8Isolate(uint32_t number, V8Isolate* isolate) {
-  auto current = reinterpret_cast<void* (*)()>(FindSymbol("_ZN2v87Isolate10GetCurrentEv"));
-  auto copy = reinterpret_cast<size_t (*)(void*, size_t, AddressRange*)>(
-      FindSymbol("_ZN2v87Isolate13CopyCodePagesEmPNS_11MemoryRangeE"));
-  if (current == nullptr || copy == nullptr || current() == nullptr) return false;
+  void* (*current)();
+  size_t (*copy)(void*, size_t, AddressRange*);
+  if (!FindFunction("_ZN2v87Isolate10GetCurrentEv", &current) ||
+      !FindFunction("_ZN2v87Isolate13CopyCodePagesEmPNS_11MemoryRangeE", &copy) || current() == nullptr) {
+    return false;
+  }
   AddressRange ranges[V8Isolate::kMaxCodeRanges + 1];
   const size_t count = copy(current(), V8Isolate::kMaxCodeRanges + 1, ranges);
   // More ranges than fit: code lies in single pages that come and go, which this scheme does not follow.

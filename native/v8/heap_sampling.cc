@@ -15,17 +15,11 @@ struct {
   void (*stop)(void* heap_profiler);
 } g_v8;
 
-template <typename Function>
-bool Find(const char* name, Function** function) {
-  *function = reinterpret_cast<Function*>(FindSymbol(name));
-  return *function != nullptr;
-}
-
 bool FindAll() {
-  return Find("_ZN2v87Isolate10GetCurrentEv", &g_v8.current) &&
-         Find("_ZN2v87Isolate15GetHeapProfilerEv", &g_v8.heap_profiler) &&
-         Find("_ZN2v812HeapProfiler25StartSamplingHeapProfilerEmiNS0_13SamplingFlagsE", &g_v8.start) &&
-         Find("_ZN2v812HeapProfiler24StopSamplingHeapProfilerEv", &g_v8.stop);
+  return FindFunction("_ZN2v87Isolate10GetCurrentEv", &g_v8.current) &&
+         FindFunction("_ZN2v87Isolate15GetHeapProfilerEv", &g_v8.heap_profiler) &&
+         FindFunction("_ZN2v812HeapProfiler25StartSamplingHeapProfilerEmiNS0_13SamplingFlagsE", &g_v8.start) &&
+         FindFunction("_ZN2v812HeapProfiler24StopSamplingHeapProfilerEv", &g_v8.stop);
 }
 
 }  // namespace
