@@ -4,18 +4,14 @@
  */
 import { enabledVariable, flag } from './enabled.js';
 
-function warn(error: unknown): void {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'ERR_EXTMEM_START';
-  const message = error instanceof Error ? error.message : String(error);
-  process.emitWarning(`extmem did not start as configured: ${message}`, { type: 'ExtmemWarning', code });
-}
-
 if (flag(process.env[enabledVariable]) !== false) {
-  const { start } = require('./index.js') as typeof import('./index.js');
+  const { ExtmemError, start } = require('./index.js') as typeof import('./index.js');
   try {
     start(undefined, true);
   } catch (error) {
-    warn(error);
+    const { messageOf } = require('./errors.js') as typeof import('./errors.js');
+    const code = error instanceof ExtmemError ? error.code : 'ERR_EXTMEM_START';
+    process.emitWarning(`extmem did not start as configured: ${messageOf(error)}`, { type: 'ExtmemWarning', code });
     try {
       start({ destination: 'stderr' }, true);
     } catch {
