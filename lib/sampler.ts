@@ -101,13 +101,10 @@ export class Sampler {
     return due;
   }
 
-  /** Takes note of how long the last pass took: before parts of the next one are asked for. */
+  /** Takes note of how long the last pass took: before parts of the next one are asked for, and before `compose()`. */
   hearPass(): void {
-    const pass = this.#reader?.read() ?? null;
-    if (pass !== null) this.#tellPaces(pass);
-  }
-
-  #tellPaces(pass: PassNumbers): void {
+    const pass = this.#reader?.read();
+    if (pass === undefined) return;
     this.#ledgerPace.ran(pass.ledgerAtMs, pass.ledgerCpuUs);
     this.#descriptorPace.ran(pass.fdAtMs, pass.fdCpuUs);
     this.#allocatorPace.ran(pass.mallocAtMs, pass.mallocCallUs);
@@ -120,6 +117,7 @@ export class Sampler {
       this.#binding.run(quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator : 0));
     }
     this.#session?.streams?.refresh();
+    this.hearPass();
     return finish(this.compose(null));
   }
 
@@ -149,7 +147,6 @@ export class Sampler {
     const external = readExternal(this.#binding, outside, ledger?.leafBytes.wasm ?? null);
     yield;
     const isolates = this.#binding === null ? [] : readIsolates(this.#binding, nowMs);
-    if (pass !== null) this.#tellPaces(pass);
     const malloc =
       pass === null
         ? null

@@ -173,7 +173,8 @@ export class Session extends EventEmitter<SessionEvents> {
     };
     const sampler = new Sampler(binding, options.memoryLimitBytes, sources);
     this.#owned = { sources, sampler, judge, log };
-    if (!this.#preloaded) profiler.testStacks();
+    if (this.#preloaded) this.#afterTurn = setImmediate(() => this.#goOn(this.#owned)).unref();
+    else this.#goOn(this.#owned);
     const capabilities = findCapabilities(
       this.#native,
       sampler.limitSource,
@@ -182,8 +183,6 @@ export class Session extends EventEmitter<SessionEvents> {
       binding === null || binding.hasThread() ? true : noReaderThread,
     );
     log.write(startRecord(options, this.#native, capabilities), 'extmem started');
-    if (this.#preloaded) this.#afterTurn = setImmediate(() => this.#goOn(this.#owned)).unref();
-    else this.#goOn(this.#owned);
     return this.#owned;
   }
 
@@ -192,7 +191,7 @@ export class Session extends EventEmitter<SessionEvents> {
     if (owned === null || this.#wentOn || this.#stopped) return;
     this.#wentOn = true;
     clearImmediate(this.#afterTurn);
-    if (this.#preloaded) owned.sources.profiler.testStacks();
+    owned.sources.profiler.testStacks();
     const { binding } = this.#native;
     if (binding?.hasThread()) binding.request(owned.sampler.dueParts(0));
   }
