@@ -1,6 +1,7 @@
 /** What works in this process, and for what does not, the reason: the `capabilities` of the start line and of doctor. */
 import type { Binding } from './binding/binding.js';
 import type { Native } from './binding/load.js';
+import { heapCounters } from './process/heap-counters.js';
 import type { LimitSource } from './process/limit.js';
 import { heapSitesCapability } from './profile/heap-sites.js';
 
@@ -99,6 +100,7 @@ export function findCapabilities(
     found.peeks = peeks(binding, works);
     found.allocatorCounters = allocatorCounters(binding, works);
     found.reclaimable = reclaimable(binding, works);
+    found.heapCounters = heapCounters(binding).unavailable ?? true;
   }
   found.memoryLimit =
     limit.kind === 'physical' ? 'no cgroup limits this process: physical memory counts as the limit' : true;

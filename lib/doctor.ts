@@ -1,8 +1,8 @@
 /** What works here and why the rest does not, with the advice that follows from the configuration. */
-import { getHeapStatistics } from 'node:v8';
 import { loadNative, type Native } from './binding/load.js';
 import { type Capabilities, findCapabilities } from './capabilities.js';
 import { version } from './package.js';
+import { heapCounters } from './process/heap-counters.js';
 import { findLimit, readLimit, readText } from './process/limit.js';
 import { NativeProfiler } from './profile/profiler.js';
 import type { Limit } from './sample.js';
@@ -111,7 +111,7 @@ export function doctor(): DoctorReport {
   const source = findLimit(readText);
   const limit = { ...readLimit(source, source.files.map(readText), null, null), etaMs: null };
   const allocator = native.binding?.allocator() ?? 'unknown';
-  const heapLimitBytes = getHeapStatistics().heap_size_limit;
+  const { heapLimitBytes } = heapCounters(native.binding).read();
   return {
     versions: { extmem: version, node: process.version, v8: process.versions.v8, glibc: glibcVersion() },
     platform: `${process.platform}-${process.arch}`,

@@ -10,7 +10,8 @@ import { monotonicMs } from './binding/clock.js';
 import { FieldReader, orNull } from './binding/fields.js';
 import { composeCounts, countWithoutAddon } from './process/descriptors.js';
 import type { GcWatch } from './process/gc.js';
-import { readExternal, readHeap, readOutside } from './process/heap.js';
+import { composeHeap, readExternal } from './process/heap.js';
+import { type HeapCounters, heapCounters } from './process/heap-counters.js';
 import { readIsolates } from './process/isolates.js';
 import { composeLedger } from './process/ledger.js';
 import { findLimit, type LimitSource, readLimit, readText } from './process/limit.js';
@@ -31,6 +32,15 @@ import { finish, type Work } from './work.js';
 const slowestAllocatorCallUs = 20_000;
 /** Sites are read on every so manieth sample: their number, not that of samples, is what a reading costs. */
 const samplesPerSites = 10;
+
+/** `null` where /proc is missing. */
+function rssByNode(): number | null {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return null;
+  }
+}
 
 /** What only a judgement of the samples so far knows of the next one. */
 export interface Outlook {
@@ -63,6 +73,7 @@ export interface SessionSources {
 export class Sampler {
   readonly #binding: Binding | null;
   readonly #reader: FieldReader<PassNumbers> | null;
+  readonly #heap: HeapCounters;
   readonly #session: SessionSources | null;
   readonly #resources = new ResourceCounter();
   readonly #limitSource: LimitSource;
@@ -78,6 +89,7 @@ export class Sampler {
   constructor(binding: Binding | null, memoryLimitBytes: number | null, session: SessionSources | null) {
     this.#session = session;
     this.#binding = binding;
+    this.#heap = heapCounters(binding);
     this.#reader = binding === null ? null : new FieldReader(binding.passFields, (into) => binding.read(into));
     this.#malloc = binding === null ? null : new MallocAccount(binding.allocator());
     this.#limitSource = findLimit(readText);
@@ -140,11 +152,11 @@ export class Sampler {
     const session = this.#session;
     const nowMs = monotonicMs();
     // In one go: the counters of V8, of the allocator and of the kernel are held against each other.
-    const outside = readOutside();
+    const counters = this.#heap.read();
     const pass = this.#reader?.read() ?? null;
-    const v8 = readHeap(session?.gc ?? null);
+    const v8 = composeHeap(counters, this.#heap, session?.gc ?? null);
     const ledger = pass === null ? null : composeLedger(pass, nowMs);
-    const external = readExternal(this.#binding, outside, ledger?.leafBytes.wasm ?? null);
+    const external = readExternal(this.#binding, counters, ledger?.leafBytes.wasm ?? null);
     yield;
     const isolates = this.#binding === null ? [] : readIsolates(this.#binding, nowMs);
     const malloc =
@@ -154,7 +166,7 @@ export class Sampler {
     const texts = this.#binding?.texts() ?? this.#limitSource.files.map(readText);
     yield;
     const { timers, byType } = this.#resources.count(nowMs);
-    const rssBytes = orNull(pass?.rssBytes ?? Number.NaN) ?? outside.rssBytes;
+    const rssBytes = pass === null ? rssByNode() : orNull(pass.rssBytes);
     const limit = readLimit(this.#limitSource, texts, this.#limitOverrideBytes, rssBytes);
     yield;
     const native = session?.profiler.numbers() ?? null;

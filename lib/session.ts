@@ -19,6 +19,7 @@ import { openSink } from './log/destination.js';
 import { describeSample, Log, startRecord } from './log/line.js';
 import type { ResolvedOptions } from './options.js';
 import { GcWatch } from './process/gc.js';
+import { heapCounters } from './process/heap-counters.js';
 import { publishIsolate } from './process/isolates.js';
 import { LoadCounter } from './process/load.js';
 import { WorkerCounter } from './process/workers.js';
@@ -164,7 +165,7 @@ export class Session extends EventEmitter<SessionEvents> {
     const judge = new LiveJudge(options, binding);
     const profiler = new NativeProfiler(binding, options);
     const sources: SessionSources = {
-      gc: new GcWatch(binding),
+      gc: new GcWatch(binding, heapCounters(binding)),
       load: new LoadCounter(),
       workers: new WorkerCounter(),
       streams: this.#streams,

@@ -132,6 +132,38 @@ export interface CollectionNumbers {
   readonly afterMajorAtMs: number;
 }
 
+/** V8's counters of this isolate, read by `heapCounters()`. */
+export interface HeapNumbers {
+  /** as in process.memoryUsage(). */
+  readonly heapUsedBytes: number;
+  /** the same. */
+  readonly heapTotalBytes: number;
+  /** committed, and touched as far as V8 knows. */
+  readonly heapPhysicalBytes: number;
+  /** at which V8 ends the process. */
+  readonly heapLimitBytes: number;
+  /** zones of the compiler and parser. */
+  readonly mallocedBytes: number;
+  /** as in process.memoryUsage(). */
+  readonly externalBytes: number;
+  /** the same, of Node's allocator; NaN: it is not known. */
+  readonly arrayBuffersBytes: number;
+  /** alive. */
+  readonly nativeContexts: number;
+  /** of these, those that no frame shows and somebody still holds. */
+  readonly detachedContexts: number;
+}
+
+/** A space of its heap. */
+export interface HeapSpaceNumbers {
+  /** objects. */
+  readonly usedBytes: number;
+  /** taken from the system. */
+  readonly committedBytes: number;
+  /** of these, touched as far as V8 knows. */
+  readonly physicalBytes: number;
+}
+
 /** The counters of the profiler, read by `profileCounters()`. */
 export interface ProfileNumbers {
   /** mean bytes between samples now: the limit of samples per second may have raised it. */
@@ -314,14 +346,22 @@ export interface Binding {
   readonly isolateFields: readonly (keyof IsolateNumbers)[];
   /** Names of the numbers in a row of CollectionNumbers, in their order. */
   readonly collectionFields: readonly (keyof CollectionNumbers)[];
+  /** Names of the numbers in a row of HeapNumbers, in their order. */
+  readonly heapFields: readonly (keyof HeapNumbers)[];
+  /** Names of the numbers in a row of HeapSpaceNumbers, in their order. */
+  readonly heapSpaceFields: readonly (keyof HeapSpaceNumbers)[];
   /** External memory declared to V8 by anybody, this isolate: `napi_adjust_external_memory(0)`. */
   declaredBytes(): number;
   /** Publishes a row of this isolate, for `isolates()` of the others. False: the table is full. */
   publishIsolate(numbers: Float64Array): boolean;
   /** The rows of all other isolates that published; undefined: there are none. */
   isolates(): Float64Array | undefined;
-  /** Counts the collections of this isolate, from zero. Its used heap as the addon reads it, to be compared; NaN: this V8 does not offer it. */
-  watchCollections(): number;
+  /** Looks for the counters of this isolate's heap, and for the one that shows what process.memoryUsage() told. The names of its spaces; null: they are not where they are looked for. */
+  findHeapCounters(arrayBuffersBytes: number): string[] | null;
+  /** Copies them: a row of `heapFields`, and one of `heapSpaceFields` for each space. */
+  heapCounters(into: Float64Array): void;
+  /** Counts the collections of this isolate, from zero. False: this V8 does not offer it, or its heap counters were not found. */
+  watchCollections(): boolean;
   /** Ends that; the counts stay. */
   unwatchCollections(): void;
   /** Copies the counters of `watchCollections`. */

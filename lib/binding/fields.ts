@@ -24,11 +24,17 @@ export class FieldReader<Numbers> {
   /** Made for the first reading: it takes a millisecond, which a process that ends before should not pay. */
   #named: Numbers | null = null;
   readonly #copy: (into: Float64Array) => void;
+  /** What follows the row, as of the last reading. */
+  readonly unnamed: Float64Array;
 
-  /** @param copy lets the addon write the row. */
-  constructor(names: readonly (keyof Numbers)[], copy: (into: Float64Array) => void) {
+  /**
+   * @param copy lets the addon write the row.
+   * @param unnamed so many numbers follow it, whose names are not known beforehand.
+   */
+  constructor(names: readonly (keyof Numbers)[], copy: (into: Float64Array) => void, unnamed = 0) {
     this.#names = names;
-    this.#numbers = new Float64Array(names.length);
+    this.#numbers = new Float64Array(names.length + unnamed);
+    this.unnamed = this.#numbers.subarray(names.length);
     this.#copy = copy;
   }
 

@@ -5,11 +5,11 @@
  * Counted by the addon in V8's own callbacks, where this V8 offers them; else by a PerformanceObserver, which costs some
  * 80 µs for each collection, and looks at the heap shortly after it: what was allocated in between is included.
  */
-import { getHeapStatistics } from 'node:v8';
 import type { Binding, CollectionNumbers } from '../binding/binding.js';
 import { ageMs, monotonicMs } from '../binding/clock.js';
 import { FieldReader } from '../binding/fields.js';
 import type { AfterMajorGc, GcTotals } from '../sample.js';
+import type { HeapCounters } from './heap-counters.js';
 
 /** Since the watch began; its own clock is `monotonicMs()`. */
 interface Watch {
@@ -17,22 +17,14 @@ interface Watch {
   stop(): void;
 }
 
-/** `null`: this V8 does not offer it, or its heap statistics lie elsewhere than the addon looks for them. */
+/** `null`: this V8 does not offer it. */
 function watchByAddon(binding: Binding): Watch | null {
-  // A collection in between makes the heap smaller; three in a row do not happen.
-  for (let attempt = 0; attempt < 3; attempt++) {
-    const usedBefore = getHeapStatistics().used_heap_size;
-    const used = binding.watchCollections();
-    if (used >= usedBefore && used <= getHeapStatistics().used_heap_size) {
-      const reader = new FieldReader(binding.collectionFields, (into) => binding.collectionCounters(into));
-      return { read: () => reader.read(), stop: () => binding.unwatchCollections() };
-    }
-    binding.unwatchCollections();
-  }
-  return null;
+  if (!binding.watchCollections()) return null;
+  const reader = new FieldReader(binding.collectionFields, (into) => binding.collectionCounters(into));
+  return { read: () => reader.read(), stop: () => binding.unwatchCollections() };
 }
 
-function watchByObserver(): Watch {
+function watchByObserver(counters: HeapCounters): Watch {
   const { constants, PerformanceObserver } = require('node:perf_hooks') as typeof import('node:perf_hooks');
   const numbers = {
     minorCount: 0,
@@ -50,7 +42,7 @@ function watchByObserver(): Watch {
       if (kind === constants.NODE_PERFORMANCE_GC_MINOR) numbers.minorCount++;
       else if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) {
         numbers.majorCount++;
-        numbers.afterMajorBytes = getHeapStatistics().used_heap_size;
+        numbers.afterMajorBytes = counters.read().heapUsedBytes;
         numbers.afterMajorAtMs = monotonicMs();
       } else numbers.otherCount++;
     }
@@ -64,8 +56,9 @@ export class GcWatch {
   readonly #watch: Watch;
   #taken: GcTotals = { minorCount: 0, majorCount: 0, otherCount: 0, pauseMs: 0 };
 
-  constructor(binding: Binding | null) {
-    this.#watch = (binding === null ? null : watchByAddon(binding)) ?? watchByObserver();
+  /** @param counters of this isolate: the addon's own, or it does not watch either. */
+  constructor(binding: Binding | null, counters: HeapCounters) {
+    this.#watch = (binding === null ? null : watchByAddon(binding)) ?? watchByObserver(counters);
   }
 
   /** Counts since the last call. */

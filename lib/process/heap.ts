@@ -1,48 +1,22 @@
 /** V8's own account of this isolate, and the counters of what JavaScript holds outside its heap. */
-import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
-import type { Binding } from '../binding/binding.js';
-import type { External, HeapSpace, V8Heap } from '../sample.js';
+import type { Binding, HeapNumbers } from '../binding/binding.js';
+import { orNull } from '../binding/fields.js';
+import type { External, V8Heap } from '../sample.js';
 import { MiB } from '../text.js';
 import type { GcWatch } from './gc.js';
+import type { HeapCounters } from './heap-counters.js';
 
-/** What of process.memoryUsage() V8's heap statistics do not tell. */
-export interface Outside {
-  readonly rssBytes: number | null;
-  readonly externalBytes: number;
-  readonly arrayBuffersBytes: number | null;
-}
-
-/** process.memoryUsage() throws where /proc is missing, since it reads the RSS there; V8's own counters still work. */
-export function readOutside(): Outside {
-  try {
-    const { rss, external, arrayBuffers } = process.memoryUsage();
-    return { rssBytes: rss, externalBytes: external, arrayBuffersBytes: arrayBuffers };
-  } catch {
-    return { rssBytes: null, externalBytes: getHeapStatistics().external_memory, arrayBuffersBytes: null };
-  }
-}
-
-/** Committed and used bytes of this isolate. 10 to 20 µs, whatever the size of the heap. */
-export function readHeap(collections: GcWatch | null): V8Heap {
-  const heap = getHeapStatistics();
-  const spaces: Record<string, HeapSpace> = {};
-  for (const space of getHeapSpaceStatistics()) {
-    if (space.space_size === 0 && space.space_used_size === 0) continue;
-    spaces[space.space_name] = {
-      usedBytes: space.space_used_size,
-      committedBytes: space.space_size,
-      physicalBytes: space.physical_space_size,
-    };
-  }
+/** Committed and used bytes of this isolate, as of the last reading of `counters`, which is `numbers`. */
+export function composeHeap(numbers: HeapNumbers, counters: HeapCounters, collections: GcWatch | null): V8Heap {
   return {
-    heapUsedBytes: heap.used_heap_size,
-    heapTotalBytes: heap.total_heap_size,
-    heapPhysicalBytes: heap.total_physical_size,
-    heapLimitBytes: heap.heap_size_limit,
-    mallocedBytes: heap.malloced_memory,
-    nativeContexts: heap.number_of_native_contexts,
-    detachedContexts: heap.number_of_detached_contexts,
-    spaces,
+    heapUsedBytes: numbers.heapUsedBytes,
+    heapTotalBytes: numbers.heapTotalBytes,
+    heapPhysicalBytes: numbers.heapPhysicalBytes,
+    heapLimitBytes: numbers.heapLimitBytes,
+    mallocedBytes: numbers.mallocedBytes,
+    nativeContexts: numbers.nativeContexts,
+    detachedContexts: numbers.detachedContexts,
+    spaces: counters.spaces(),
     gc: collections?.take() ?? null,
     afterMajorGc: collections?.afterMajor() ?? null,
   };
@@ -63,8 +37,9 @@ const v8Major = Number.parseInt(process.versions.v8, 10);
  *
  * @param wasmBytes resident WebAssembly memory of the process by the ledger, or `null`.
  */
-export function readExternal(binding: Binding | null, outside: Outside, wasmBytes: number | null): External {
-  const { externalBytes, arrayBuffersBytes } = outside;
+export function readExternal(binding: Binding | null, numbers: HeapNumbers, wasmBytes: number | null): External {
+  const { externalBytes } = numbers;
+  const arrayBuffersBytes = orNull(numbers.arrayBuffersBytes);
   const declared = binding === null ? null : binding.declaredBytes();
   const anomalies: string[] = [];
   if (declared !== null && declared < -toleranceBytes) anomalies.push('declared-negative');

@@ -2,25 +2,23 @@
  * The heaps of the other isolates of this process. A worker's heap is invisible from the main thread, so each isolate
  * that joins publishes its own numbers into a process-wide table of the addon, and the sampling isolate reads it.
  */
-import { getHeapStatistics } from 'node:v8';
 import { threadId } from 'node:worker_threads';
 import type { Binding, IsolateNumbers } from '../binding/binding.js';
 import { ageMs, monotonicMs } from '../binding/clock.js';
 import { orNull, rowsOf } from '../binding/fields.js';
 import type { Isolate } from '../sample.js';
-import { readOutside } from './heap.js';
+import { heapCounters } from './heap-counters.js';
 
 /** Tells the process about this isolate. Cheap: no lock is held while V8 is asked. */
 export function publishIsolate(binding: Binding): void {
-  const heap = getHeapStatistics();
-  const { externalBytes, arrayBuffersBytes } = readOutside();
+  const { heapUsedBytes, heapTotalBytes, externalBytes, arrayBuffersBytes } = heapCounters(binding).read();
   const numbers: IsolateNumbers = {
     threadId,
     atMs: monotonicMs(),
-    heapUsedBytes: heap.used_heap_size,
-    heapTotalBytes: heap.total_heap_size,
+    heapUsedBytes,
+    heapTotalBytes,
     externalBytes,
-    arrayBuffersBytes: arrayBuffersBytes ?? Number.NaN,
+    arrayBuffersBytes,
     declaredBytes: binding.declaredBytes(),
   };
   binding.publishIsolate(Float64Array.from(binding.isolateFields, (name) => numbers[name]));

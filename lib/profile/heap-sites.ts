@@ -13,11 +13,11 @@
  * before the profiler started is not seen, which is no loss: growth comes after.
  */
 import type { Session } from 'node:inspector';
-import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import type { Binding } from '../binding/binding.js';
 import { monotonicMs } from '../binding/clock.js';
 import { messageOf } from '../errors.js';
 import { isOwnFile } from '../package.js';
+import { type HeapCounters, heapCounters } from '../process/heap-counters.js';
 import { Pace } from '../process/pace.js';
 import { type Frame, frameAt, frameText, originOf, packageOf, type Site } from '../site.js';
 import { MiB } from '../text.js';
@@ -54,10 +54,11 @@ interface Profile {
 }
 
 /** What is in the young generation: all that was allocated since it was collected last, and more. */
-function youngBytes(): number {
-  return getHeapSpaceStatistics()
-    .filter(({ space_name }) => space_name.startsWith('new_'))
-    .reduce((sum, { space_used_size }) => sum + space_used_size, 0);
+function youngBytes(counters: HeapCounters): number {
+  counters.read();
+  return Object.entries(counters.spaces())
+    .filter(([name]) => name.startsWith('new_'))
+    .reduce((sum, [, { usedBytes }]) => sum + usedBytes, 0);
 }
 
 const withoutSuspects = 'js-heap verdicts name no suspects';
@@ -66,8 +67,8 @@ const withoutSuspects = 'js-heap verdicts name no suspects';
  * Why a collection of all garbage is not to be made now; `null`: it is a short one. Predicted by the size of the heap: the
  * pause of the last major collection leaves out what was marked beside the program.
  */
-function tooLongACollection(): string | null {
-  const usedMiB = getHeapStatistics().used_heap_size / MiB;
+function tooLongACollection(counters: HeapCounters): string | null {
+  const usedMiB = counters.read().heapUsedBytes / MiB;
   const predictedMs = usedMiB * collectionMsPerMiB;
   if (predictedMs <= longestCollectionMs) return null;
   return `without the addon's help the heap profiler of V8 collects all garbage, some ${Math.round(predictedMs)} ms at ${Math.round(usedMiB)} MiB of heap: ${withoutSuspects}`;
@@ -179,6 +180,7 @@ export function heapSitesCapability(): true | string {
 /** The profiler of this isolate. Never throws: a profiler that does not work has no sites. */
 export class HeapSites {
   readonly #binding: Binding | null;
+  readonly #counters: HeapCounters;
   #session: Session | null = null;
   #startedMs = 0;
   readonly #pace = new Pace(longestPauseUs);
@@ -188,6 +190,7 @@ export class HeapSites {
 
   constructor(binding: Binding | null) {
     this.#binding = binding;
+    this.#counters = heapCounters(binding);
   }
 
   get running(): boolean {
@@ -210,7 +213,7 @@ export class HeapSites {
       this.#startedMs = performance.now();
       this.#collects = started === null;
       if (started === true) return;
-      const tooLong = started === null ? tooLongACollection() : null;
+      const tooLong = started === null ? tooLongACollection(this.#counters) : null;
       if (tooLong !== null) {
         this.#refuse(tooLong);
         return;
@@ -241,13 +244,13 @@ export class HeapSites {
   read(): Site[] | null {
     const askedMs = monotonicMs();
     if (!this.#pace.permits(askedMs)) return null;
-    const tooLong = this.#collects ? tooLongACollection() : null;
+    const tooLong = this.#collects ? tooLongACollection(this.#counters) : null;
     if (tooLong !== null) {
       this.stop();
       this.#refusal = tooLong;
       return null;
     }
-    const unsettledBytes = this.#collects ? 0 : youngBytes();
+    const unsettledBytes = this.#collects ? 0 : youngBytes(this.#counters);
     let sites: Site[] | null = null;
     this.#session?.post('HeapProfiler.getSamplingProfile', (error, answer) => {
       if (error === null) {

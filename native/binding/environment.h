@@ -5,6 +5,7 @@
 #include "binding/addon_api.h"
 #include "binding/weak_refs.h"
 #include "v8/collections.h"
+#include "v8/heap_counters.h"
 #include "v8/heap_sampling.h"
 
 namespace extmem {
@@ -16,6 +17,7 @@ using OnPass = Napi::TypedThreadSafeFunction<void, void, CallOnPass>;
 struct Environment {
   OnPass on_pass;  // null unless this environment owns the reader
   WeakRefs weak_refs;
+  HeapCounters heap_counters;
   Collections collections;
   HeapSampling heap_sampling;
 

@@ -1,5 +1,5 @@
-// What belongs to the calling isolate: its declared memory, its collections, its heap profiler, its row in the table of
-// isolates, its weak references.
+// What belongs to the calling isolate: its declared memory, its heap, its collections, its heap profiler, its row in
+// the table of isolates, its weak references.
 #include "binding/isolate_exports.h"
 
 #include <algorithm>
@@ -35,12 +35,36 @@ Napi::Value Isolates(const Napi::CallbackInfo& info) {
   return Doubles(info.Env(), numbers.data(), copied * kIsolateNumbers);
 }
 
+HeapCounters& HeapCountersOf(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Environment>()->heap_counters;
+}
+
+Napi::Value FindHeapCounters(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  HeapCounters& counters = HeapCountersOf(info);
+  if (!counters.Find(static_cast<uint64_t>(IntegerAt(info, 0, -1)))) return env.Null();
+  Napi::Array names = Napi::Array::New(env, counters.spaces());
+  for (uint32_t i = 0; i < counters.spaces(); i++) names[i] = Napi::String::New(env, counters.SpaceName(i));
+  return names;
+}
+
+void CountHeap(const Napi::CallbackInfo& info) {
+  Napi::Float64Array into = DoublesAt(info, 0);
+  const HeapCounters& counters = HeapCountersOf(info);
+  if (into.ByteLength() < sizeof(HeapNumbers) + counters.spaces() * sizeof(HeapSpaceNumbers)) return;
+  HeapNumbers numbers;
+  HeapSpaceNumbers spaces[kMaxHeapSpaces];
+  if (!counters.Count(&numbers, spaces)) return;
+  memcpy(into.Data(), &numbers, sizeof(numbers));
+  memcpy(into.Data() + sizeof(numbers) / sizeof(double), spaces, counters.spaces() * sizeof(HeapSpaceNumbers));
+}
+
 Collections& CollectionsOf(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Environment>()->collections;
 }
 
 Napi::Value WatchCollections(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), CollectionsOf(info).Watch());
+  return Napi::Boolean::New(info.Env(), HeapCountersOf(info).found() && CollectionsOf(info).Watch());
 }
 
 void UnwatchCollections(const Napi::CallbackInfo& info) { CollectionsOf(info).Unwatch(); }
@@ -84,10 +108,14 @@ constexpr FunctionRow kFunctions[] = {
      "Publishes a row of this isolate, for `isolates()` of the others. False: the table is full."},
     {"isolates", Napi::Function::New<Isolates>, "(): Float64Array | undefined",
      "The rows of all other isolates that published; undefined: there are none."},
-    {"watchCollections", Napi::Function::New<WatchCollections>, "(): number",
-     "Counts the collections of this isolate, from zero. Its used heap as the addon reads it, to be compared; NaN: "
-     "this V8 "
-     "does not offer it."},
+    {"findHeapCounters", Napi::Function::New<FindHeapCounters>, "(arrayBuffersBytes: number): string[] | null",
+     "Looks for the counters of this isolate's heap, and for the one that shows what process.memoryUsage() told. The "
+     "names of its spaces; null: they are not where they are looked for."},
+    {"heapCounters", Napi::Function::New<CountHeap>, "(into: Float64Array): void",
+     "Copies them: a row of `heapFields`, and one of `heapSpaceFields` for each space."},
+    {"watchCollections", Napi::Function::New<WatchCollections>, "(): boolean",
+     "Counts the collections of this isolate, from zero. False: this V8 does not offer it, or its heap counters were "
+     "not found."},
     {"unwatchCollections", Napi::Function::New<UnwatchCollections>, "(): void", "Ends that; the counts stay."},
     {"collectionCounters", Napi::Function::New<CountCollections>, "(into: Float64Array): void",
      "Copies the counters of `watchCollections`."},
@@ -103,10 +131,14 @@ constexpr FunctionRow kFunctions[] = {
 
 constexpr NameRow kIsolateRows[] = {EXTMEM_ISOLATE_NUMBERS(EXTMEM_NAME_ROW)};
 constexpr NameRow kCollectionRows[] = {EXTMEM_COLLECTION_NUMBERS(EXTMEM_NAME_ROW)};
+constexpr NameRow kHeapRows[] = {EXTMEM_HEAP_NUMBERS(EXTMEM_NAME_ROW)};
+constexpr NameRow kHeapSpaceRows[] = {EXTMEM_HEAP_SPACE_NUMBERS(EXTMEM_NAME_ROW)};
 constexpr NumberTable kNumbers[] = {
     {"IsolateNumbers", "isolateFields", "What an isolate publishes of itself; NaN is unknown", kIsolateRows},
     {"CollectionNumbers", "collectionFields", "The collections of this isolate, read by `collectionCounters()`",
      kCollectionRows},
+    {"HeapNumbers", "heapFields", "V8's counters of this isolate, read by `heapCounters()`", kHeapRows},
+    {"HeapSpaceNumbers", "heapSpaceFields", "A space of its heap", kHeapSpaceRows},
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "os/clock.h"
 #include "os/elf_image.h"
+#include "v8/heap_counters.h"
 
 namespace extmem {
 
@@ -21,7 +22,6 @@ struct {
   void (*add_epilogue)(void* isolate, Callback callback, void* data, int types);
   void (*remove_prologue)(void* isolate, Callback callback, void* data);
   void (*remove_epilogue)(void* isolate, Callback callback, void* data);
-  void (*heap_statistics)(void* isolate, void* statistics);
 } g_v8;
 
 bool FindAll() {
@@ -33,29 +33,21 @@ bool FindAll() {
          FindFunction("_ZN2v87Isolate24RemoveGCPrologueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_",
                       &g_v8.remove_prologue) &&
          FindFunction("_ZN2v87Isolate24RemoveGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_",
-                      &g_v8.remove_epilogue) &&
-         FindFunction("_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE", &g_v8.heap_statistics);
-}
-
-double UsedHeapBytes(void* isolate) {
-  // v8::HeapStatistics has less than 20 words in any version; its fifth is used_heap_size_.
-  uint64_t words[64] = {};
-  g_v8.heap_statistics(isolate, words);
-  return static_cast<double>(words[4]);
+                      &g_v8.remove_epilogue);
 }
 
 }  // namespace
 
-double Collections::Watch() {
+bool Collections::Watch() {
   static const bool found = FindAll();
-  if (!found || isolate_ != nullptr) return NAN;
+  if (!found || isolate_ != nullptr) return false;
   isolate_ = g_v8.current();
-  if (isolate_ == nullptr) return NAN;
+  if (isolate_ == nullptr) return false;
   running_ = 0;
   numbers_ = {0, 0, 0, 0, NAN, NAN};
   g_v8.add_prologue(isolate_, Begins, this, kAll);
   g_v8.add_epilogue(isolate_, Ends, this, kAll);
-  return UsedHeapBytes(isolate_);
+  return true;
 }
 
 void Collections::Unwatch() {

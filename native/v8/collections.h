@@ -2,7 +2,7 @@
 //
 // By a PerformanceObserver each collection takes some 80 µs on the event loop, and a program that churns Buffers has a
 // thousand in a second. Node-API does not offer the callbacks; V8 exports them, with the same signature since V8 7, so
-// they are looked up by name. What a class of V8 has where is believed after a check only, see Watch().
+// they are looked up by name.
 #ifndef EXTMEM_V8_COLLECTIONS_H_
 #define EXTMEM_V8_COLLECTIONS_H_
 
@@ -28,9 +28,9 @@ struct CollectionNumbers {
 
 class Collections {
  public:
-  // Counts from zero, in the isolate that is current. Returns its used_heap_size as read here, for the caller to
-  // compare with what V8 says through Node; NaN when V8 does not offer what is needed.
-  double Watch();
+  // Counts from zero, in the isolate that is current and of which HeapCounters::Find() found the counters. False: V8
+  // does not offer what is needed.
+  bool Watch();
   // Nothing happens when it does not watch. The isolate must still live.
   void Unwatch();
   const CollectionNumbers& numbers() const { return numbers_; }

@@ -29,13 +29,16 @@ const startWorker = (name, addon) => new Worker(__filename, { workerData: { name
 
 /** Every export, with arguments that let it do its work. The slow ones are apart: they make few calls of Node-API. */
 function everyCall(binding) {
-  const numbers = new Float64Array(Math.max(binding.passFields.length, binding.profileFields.length));
+  // Enough for each of them.
+  const numbers = new Float64Array(100);
   const addresses = Float64Array.from({ length: 8 }, (_, i) => 4096 * i);
   const bytes = Buffer.from('x');
   let frame = 1;
   const quick = {
     allocator: () => binding.allocator(),
     collectionCounters: () => binding.collectionCounters(numbers),
+    findHeapCounters: () => binding.findHeapCounters(process.memoryUsage().arrayBuffers),
+    heapCounters: () => binding.heapCounters(numbers),
     declaredBytes: () => binding.declaredBytes(),
     hasThread: () => binding.hasThread(),
     isolates: () => binding.isolates(),

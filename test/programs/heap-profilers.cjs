@@ -22,6 +22,8 @@ const sites = new HeapSites(who.startsWith('plain') ? null : binding);
 const report = (more = {}) =>
   console.log(JSON.stringify({ running: sites.running, refusal: sites.refusal, others: isRunning(), ...more }));
 
+// Collections are counted where they are found.
+binding.findHeapCounters(process.memoryUsage().arrayBuffers);
 const counters = new Float64Array(binding.collectionFields.length);
 function majorCount() {
   binding.collectionCounters(counters);
