@@ -66,6 +66,9 @@ t.test('the site is the first frame that is not node, the module the one that al
   t.equal(siteOf([malloc, sharp]), 'Resize [sharp.node]');
   t.equal(siteOf([internal]), 'alloc (node:buffer:3:4)', "node's own when there is nothing else");
   t.equal(siteOf([]), '(stack not kept)');
+  const unread = frame({ kind: 'unread' });
+  t.equal(siteOf([malloc, internal, unread]), '(stack not read to its end)', "the caller is not node's own line");
+  t.equal(siteOf([malloc, internal, thumbnail, unread]), 'thumbnail (src/img.js:42:11)', 'what was read is right');
   t.equal(siteOf([frame({ file: '/a/stripped.node', offset: 255 })]), '+0xff [stripped.node]');
 });
 

@@ -206,6 +206,8 @@ export interface ProfileNumbers {
   readonly repaired: number;
   /** JavaScript frames without a line: finding it takes more than one sample may do. */
   readonly unplaced: number;
+  /** samples whose outer frames were not read, for want of time. */
+  readonly unread: number;
   /** memory of the profiler's tables. */
   readonly ownBytes: number;
   /** executable and libraries looked at. */
@@ -284,7 +286,9 @@ export type FrameKind =
   /** a frame of V8 that could not be decoded. */
   | 'unreadable'
   /** no function: what follows made a mapping, not an allocation. */
-  | 'mapping';
+  | 'mapping'
+  /** no function: what is further out was not read, because the time of one sample was over. */
+  | 'unread';
 
 /** The native addon. */
 export interface Binding {

@@ -182,6 +182,7 @@ const unnamed: Readonly<Record<Exclude<FrameKind, 'javascript'>, string>> = {
   builtin: '(builtin of V8)',
   unreadable: '(JavaScript, not decoded)',
   mapping: '(mmap)',
+  unread: '(further out: not read)',
 };
 
 /** Allocation helpers under everybody's feet: they are the means, not the place. */
@@ -195,8 +196,11 @@ export function moduleOf(frames: readonly StackFrame[], executable: string): str
 }
 
 export function siteOf(frames: readonly StackFrame[]): string {
+  const line = frames.find((candidate) => !isInternal(candidate));
+  // What was read is Node's own; the line that called it is among the rest.
+  if (line === undefined && frames.at(-1)?.kind === 'unread') return '(stack not read to its end)';
   const frame =
-    frames.find((candidate) => !isInternal(candidate)) ??
+    line ??
     frames.find(({ kind }) => kind === 'javascript') ??
     frames.find(({ kind, file, name }) => kind === 'native' && name !== '' && !runtimeModule.test(baseName(file))) ??
     frames.find(({ kind }) => kind === 'native');

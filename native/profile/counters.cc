@@ -42,6 +42,7 @@ ProfileNumbers CountProfile() {
   numbers.broken = stacks.broken;
   numbers.repaired = stacks.repaired;
   numbers.unplaced = stacks.unplaced;
+  numbers.unread = stacks.unread;
   numbers.ownBytes = ProfileOwnBytes();
   numbers.objects = hooks.objects;
   numbers.patchedObjects = hooks.patched_objects;

@@ -35,6 +35,7 @@ namespace extmem {
   X(broken, "walks that ended before the start of the thread")                                       \
   X(repaired, "of which went on at the newest JavaScript below")                                     \
   X(unplaced, "JavaScript frames without a line: finding it takes more than one sample may do")      \
+  X(unread, "samples whose outer frames were not read, for want of time")                            \
   X(ownBytes, "memory of the profiler's tables")                                                     \
   X(objects, "executable and libraries looked at")                                                   \
   X(patchedObjects, "of which have at least one slot rewritten")                                     \

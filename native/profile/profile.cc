@@ -120,7 +120,7 @@ void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame)
   if (sampled_mean != 0) {
     if (thread->id == 0) thread->id = static_cast<uint32_t>(syscall(SYS_gettid));
     const uint32_t second = CoarseSeconds();
-    const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), false);
+    const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), false, SampleClock());
     LiveInsert(reinterpret_cast<uintptr_t>(block), {size, sampled_mean, stack, second, thread->id});
     Limit(second);
   }
@@ -134,7 +134,8 @@ void Mapped(Thread* thread, void* start, size_t length, const uintptr_t* frame) 
   const int saved = errno;
   thread->busy = true;
   const bool captures = BeginCapture();
-  const uint32_t stack = captures ? CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), true) : 0;
+  const uint32_t stack =
+      captures ? CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), true, SampleClock()) : 0;
   SeenMapped(reinterpret_cast<uintptr_t>(start), length, stack);
   if (captures) EndCapture();
   thread->busy = false;
@@ -275,8 +276,8 @@ uint64_t ProfileCapture() {
   if (!g_running) SafeReadForgetAll();
   Thread* thread = ThisThread();
   thread->busy = true;
-  const uint32_t stack =
-      CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), kMaxDepth, false);
+  const uint32_t stack = CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), kMaxDepth,
+                                      false, SampleClock::Stopped());
   thread->busy = false;
   return Stacks().Handle(stack);
 }

@@ -31,7 +31,7 @@ bool g_layout_loaded = false;
 std::atomic<StackLevel> g_level{StackLevel::kNative};
 std::atomic<uint32_t> g_generation{0};
 std::atomic<uint32_t> g_isolates{0};
-std::atomic<uint64_t> g_decoded, g_unreadable, g_unwalked, g_broken, g_repaired, g_unplaced;
+std::atomic<uint64_t> g_decoded, g_unreadable, g_unwalked, g_broken, g_repaired, g_unplaced, g_unread;
 CacheEntry* g_cache = nullptr;
 std::atomic<LinePlace>* g_lines = nullptr;  // by frame: lines that were found later
 InternTable g_strings, g_frames, g_stacks;
@@ -84,6 +84,26 @@ void CachePut(const FrameKey& key, uint64_t value) {
   way->value.store(value, std::memory_order_release);
   way->check.store(CheckOf(key.function, key.place, value), std::memory_order_relaxed);
 }
+
+// What one sample does. Tables and texts apart, so that a long text leaves the frames further out their positions.
+struct SampleWork {
+  Work tables, texts;
+  uint32_t frames_seen = 0, frames_decoded = 0;
+  uint64_t asked = SafeReadAsked();
+
+  explicit SampleWork(SampleClock* clock)
+      : tables(clock, SampleClock::kFramesNs), texts(clock, SampleClock::kTextsNs) {}
+
+  // Whether the frames further out are left alone. What takes long begins with a frame or a page that nobody remembers,
+  // so the clock is read after these; and now and then, for frames that are in no cache of the processor.
+  bool IsOver() {
+    const uint64_t asked_now = SafeReadAsked();
+    if (frames_decoded != 0 || asked_now != asked || ++frames_seen % 32 == 0) tables.Look();
+    frames_decoded = 0;
+    asked = asked_now;
+    return tables.IsLate();
+  }
+};
 
 uint32_t FrameAt(uint64_t pc, FrameKind kind) {
   const uint32_t generation = g_generation.load(std::memory_order_relaxed);
@@ -161,12 +181,14 @@ uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, SampleWork* work, 
   uint64_t value;
   if (!CacheFind(key, &value)) {
     g_decoded.fetch_add(1, std::memory_order_relaxed);
+    work->frames_decoded++;
     ScriptFrame frames[kMaxInlined];
     uint32_t group[kMaxInlined];
     bool repeatable;
     const bool had_all = work->tables.IsFresh();
     const int functions =
         DecodeFrame(g_layout, isolate, raw.pc, raw.fp, frames, kMaxInlined, &work->tables, &repeatable);
+    if (work->tables.IsLate()) return count;
     bool settled = true;
     if (frames[0].position == kPositionNotReached) {
       settled = had_all;  // no later sample could do more
@@ -178,7 +200,7 @@ uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, SampleWork* work, 
     for (int i = 0; i < functions; i++) settled = settled && group[i] != 0;
     if (repeatable && settled) CachePut(key, value);
   }
-  if (LinesAwaited()) AdvanceLines(g_layout, key.script, &work->texts);
+  if (LinesAwaited() && !work->texts.IsDone()) AdvanceLines(g_layout, key.script, &work->texts);
   if ((value & kGroup) == 0) {
     ids[count++] = static_cast<uint32_t>(value);
     return count;
@@ -202,7 +224,8 @@ WORDS_OF_ANY_FRAME bool PlausibleFrame(const V8Isolate& isolate, uintptr_t pc, u
 // Native code without frame pointers broke the chain. Stale words on the stack look like frames too, so a place is
 // only accepted when it is a frame in which V8 left JavaScript, and everything above it up to the thread's start is
 // sane as well. Better an incomplete stack than a wrong one.
-WORDS_OF_ANY_FRAME int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t high, RawFrame* frames, int max) {
+WORDS_OF_ANY_FRAME int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t high, SampleWork* work,
+                              RawFrame* frames, int max) {
   constexpr uintptr_t kWindow = 16384;
   const uintptr_t end = high - sp > kWindow ? sp + kWindow : high - 16;
   for (uintptr_t at = (sp + 7) & ~uintptr_t{7}; at + 16 <= end; at += 8) {
@@ -211,15 +234,16 @@ WORDS_OF_ANY_FRAME int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t 
     if (!isolate.IsBuiltin(pc) && isolate.CodeRange(pc) == nullptr) continue;
     if (fp <= at || fp >= high || high - fp < 16 || fp % 8 != 0) continue;
     if (!IsExitFrame(g_layout, *reinterpret_cast<const uintptr_t*>(fp - 8))) continue;
+    if (work->IsOver()) return 0;
     FrameWalk walk(pc, fp, at, high);
     int count = 0;
     while (count < max && walk.Next(&frames[count])) count++;
     bool sane = walk.complete();
-    for (int i = 0; i < count && sane; i++) {
+    for (int i = 0; i < count && sane && !work->IsOver(); i++) {
       const bool v8 = isolate.IsBuiltin(frames[i].pc) || isolate.CodeRange(frames[i].pc) != nullptr;
       sane = v8 ? PlausibleFrame(isolate, frames[i].pc, frames[i].fp) : frames[i].pc >= 0x10000;
     }
-    if (sane) return count;
+    if (sane && !work->IsOver()) return count;
   }
   return 0;
 }
@@ -238,7 +262,8 @@ __attribute__((noinline)) uint32_t CaptureNative(FrameWalk walk, uint32_t depth,
 }
 
 __attribute__((noinline)) uint32_t CaptureMixed(V8Isolate* isolate, FrameWalk walk, uintptr_t sp, uintptr_t high,
-                                                uint32_t depth, bool mapping) {
+                                                uint32_t depth, bool mapping, SampleClock clock) {
+  SampleWork work(&clock);
   RawFrame raw[kMaxDepth];
   const int max = static_cast<int>(depth);
   int raw_count = 0;
@@ -249,15 +274,21 @@ __attribute__((noinline)) uint32_t CaptureMixed(V8Isolate* isolate, FrameWalk wa
   }
   if (!walk.complete()) {
     g_broken.fetch_add(1, std::memory_order_relaxed);
-    const int found = has_script ? 0 : Repair(*isolate, sp, high, raw + raw_count, max - raw_count);
+    const int found = has_script ? 0 : Repair(*isolate, sp, high, &work, raw + raw_count, max - raw_count);
     if (found > 0) g_repaired.fetch_add(1, std::memory_order_relaxed);
     raw_count += found;
   }
   uint32_t ids[kMaxDepth];
   uint32_t count = 0;
-  SampleWork work;
   if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
-  for (int i = 0; i < raw_count && count < kMaxDepth; i++) count = AppendFrame(isolate, raw[i], &work, ids, count);
+  for (int i = 0; i < raw_count && count < kMaxDepth && !work.IsOver(); i++) {
+    count = AppendFrame(isolate, raw[i], &work, ids, count);
+  }
+  if (work.tables.IsLate()) {
+    g_unread.fetch_add(1, std::memory_order_relaxed);
+    if (count == kMaxDepth) count--;
+    ids[count++] = FrameAt(0, FrameKind::kUnread);
+  }
   return InternStack(ids, count);
 }
 
@@ -308,7 +339,7 @@ void StackUnregisterThread(Thread* thread) {
   GiveBackIsolate(isolate);
 }
 
-uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping) {
+uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping, SampleClock clock) {
   const uintptr_t own = reinterpret_cast<uintptr_t>(frame);
   if (thread->new_frame > own && thread->new_frame - own < kNewReach) {
     frame = reinterpret_cast<const uintptr_t*>(thread->new_frame);
@@ -319,7 +350,7 @@ uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bo
   if (depth > kMaxDepth) depth = kMaxDepth;
   V8Isolate* isolate = g_level.load(std::memory_order_relaxed) == StackLevel::kNative ? nullptr : thread->isolate;
   if (isolate == nullptr || !known) return CaptureNative(walk, depth, mapping);
-  return CaptureMixed(isolate, walk, own, thread->stack_high, depth, mapping);
+  return CaptureMixed(isolate, walk, own, thread->stack_high, depth, mapping, clock);
 }
 
 bool StackIsCrowded() {
@@ -381,7 +412,8 @@ LinePlace FrameLine(uint32_t frame) {
 
 StackCounters StackCount() {
   auto get = [](const std::atomic<uint64_t>& value) { return value.load(std::memory_order_relaxed); };
-  return {get(g_decoded), get(g_unreadable), get(g_unwalked), get(g_broken), get(g_repaired), get(g_unplaced)};
+  return {get(g_decoded),  get(g_unreadable), get(g_unwalked), get(g_broken),
+          get(g_repaired), get(g_unplaced),   get(g_unread)};
 }
 
 uint64_t StackOwnBytes() {

@@ -20,7 +20,8 @@ namespace extmem {
   X(kBuiltin, builtin, "a builtin function of V8, by its return address in the executable") \
   X(kJavaScript, javascript, "decoded: name, script, line and column")                      \
   X(kUnreadable, unreadable, "a frame of V8 that could not be decoded")                     \
-  X(kMapping, mapping, "no function: what follows made a mapping, not an allocation")
+  X(kMapping, mapping, "no function: what follows made a mapping, not an allocation")       \
+  X(kUnread, unread, "no function: what is further out was not read, because the time of one sample was over")
 
 enum class FrameKind : uint32_t {
 #define EXTMEM_FRAME_KIND(value, name, doc) value,
@@ -52,6 +53,7 @@ struct StackCounters {
   uint64_t broken;      // walks that ended before the start of the thread
   uint64_t repaired;    // of these, continued at the newest JavaScript below
   uint64_t unplaced;    // frames left without a line, because their work exceeds what one sample may do
+  uint64_t unread;      // samples whose outer frames were not read, because the time of one sample was over
 };
 
 // Maps the tables. Not from a hook.
@@ -69,7 +71,7 @@ void StackUnregisterThread(Thread* thread);
 
 // The number of the stack that `frame` (a hook's own frame) was called from; 0 when the table is full.
 // A mapping's stack begins with a frame of its own, so that mappings and allocations of one place stay apart.
-uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping);
+uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping, SampleClock clock);
 
 const InternTable& StackStrings();
 const InternTable& StackFrames();  // of FrameRecord

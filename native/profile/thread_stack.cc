@@ -11,6 +11,8 @@ namespace {
 constexpr uintptr_t kUnknowable = 1;
 // A stack does not reach further than this below an address known to belong to it; beyond is another stack.
 constexpr uintptr_t kMaxReach = 16u << 20;
+// More of a stack is not checked within one sample: 128 pages.
+constexpr uintptr_t kMaxCheckBytes = 512u << 10;
 // The last frames of a thread lie within this distance of the end of its stack, below arguments and environment or the
 // thread's own block.
 constexpr uintptr_t kBaseBytes = 64u << 10;
@@ -23,20 +25,20 @@ bool StackKnown(Thread* thread, uintptr_t sp) {
   if (thread->stack_high == kUnknowable) return false;
   if (thread->stack_high == 0) {
     const uintptr_t high = ThisThreadBlock();  // the high end of the stack
-    if (!g_reads_checked || high < sp || high - sp > kMaxReach || !ReadableNow(sp, high)) {
+    if (!g_reads_checked || high < sp || high - sp > kMaxReach) {
       thread->stack_high = kUnknowable;
       return false;
     }
-    thread->stack_high = high;
-    thread->stack_low = sp;
-    return true;
+    thread->stack_high = thread->stack_low = high;
   }
   if (sp >= thread->stack_high) return false;  // a fiber elsewhere
   if (sp >= thread->stack_low) return true;
   if (thread->stack_low - sp > kMaxReach) return false;
-  if (g_reads_checked && !ReadableNow(sp, thread->stack_low)) return false;
-  thread->stack_low = sp;
-  return true;
+  const bool reaches = thread->stack_low - sp <= kMaxCheckBytes;
+  const uintptr_t low = reaches ? sp : thread->stack_low - kMaxCheckBytes;
+  if (g_reads_checked && !ReadableNow(low, thread->stack_low)) return false;
+  thread->stack_low = low;
+  return reaches;
 }
 
 bool LearnStack(Thread* thread, bool reads_checked) {

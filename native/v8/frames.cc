@@ -6,7 +6,6 @@
 #include "os/proc_maps.h"
 #include "os/safe_read.h"
 #include "v8/heap.h"
-#include "v8/table_reader.h"
 #include "v8/translation.h"
 
 namespace extmem {
@@ -149,7 +148,7 @@ int DecodeTranslation(const V8Layout& v8, const CodeObject& code, uintptr_t pc, 
   TranslatedCall calls[kMaxInlining];
   const OptimizedCode optimized = {code.object, code.start + code.size, code.kind == v8.kind_baseline + 1};
   const int count = TranslateCall(v8, optimized, static_cast<uint32_t>(pc - code.start), calls,
-                                  max < kMaxInlining ? max : kMaxInlining);
+                                  max < kMaxInlining ? max : kMaxInlining, work);
   for (int i = 0; i < count; i++) {
     const uintptr_t bytecode = BytecodeOf(v8, calls[i].shared);
     uint64_t entry;

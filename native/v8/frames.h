@@ -65,7 +65,8 @@ struct ScriptFrame {
   int32_t position;  // in the text of the script
 };
 
-// Precondition: classified as kJavaScript. Innermost first; at least one. `repeatable` is false when the key does not
+// Precondition: classified as kJavaScript. Innermost first; at least one; nothing of it is to be used when the work is
+// late. `repeatable` is false when the key does not
 // determine the result (--interpreted-frames-native-stack: one pc for all bytecodes of a function).
 int DecodeFrame(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, uintptr_t fp, ScriptFrame* frames, int max,
                 Work* work, bool* repeatable);

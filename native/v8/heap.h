@@ -8,7 +8,6 @@
 
 #include "os/safe_read.h"
 #include "v8/layout.h"
-#include "v8/table_reader.h"
 #include "v8/work.h"
 
 namespace extmem {
@@ -51,12 +50,22 @@ class ByteReader {
   ByteReader(uintptr_t first, size_t length, Work* work)
       : at_(first), checked_(first), end_(first + length), work_(work) {}
 
+  uintptr_t at() const { return at_; }
   bool NextByte(uint8_t* byte) {
     if (at_ >= checked_ && !Check()) return false;
     *byte = *reinterpret_cast<const uint8_t*>(at_++);
     return true;
   }
-  bool Next(uint64_t* number) { return NextNumber(this, number); }
+  // Of variable length: 7 bits a byte, low first.
+  bool Next(uint64_t* number) {
+    *number = 0;
+    uint8_t byte;
+    for (int shift = 0; shift < 64 && NextByte(&byte); shift += 7) {
+      *number |= static_cast<uint64_t>(byte & 127) << shift;
+      if ((byte & 128) == 0) return true;
+    }
+    return false;
+  }
   bool Skip(size_t count) {
     at_ += count;
     return at_ <= end_;
@@ -76,8 +85,8 @@ class ByteReader {
 
   uintptr_t at_;
   uintptr_t checked_;  // readable up to here
-  const uintptr_t end_;
-  Work* const work_;
+  uintptr_t end_;
+  Work* work_;
 };
 
 // Where the bytes of a byte array lie. False: not a byte array.

@@ -11,7 +11,7 @@ namespace extmem {
 namespace {
 
 constexpr uint32_t kSources = 32;  // bits of g_awaited
-constexpr uint32_t kCheckpoints = 512;
+constexpr uint32_t kCheckpoints = 2048;
 constexpr uint32_t kMinShift = 10;
 constexpr uint32_t kMaxAwaited = 64;
 constexpr uint32_t kDirectChars = 1u << 12;  // shorter texts are counted each time
@@ -113,7 +113,7 @@ bool CountText(const FlatString& text, uint32_t from, uint32_t to, Work* work, C
   const uintptr_t low = text.chars + from * width;
   const uintptr_t high = text.chars + (to < text.length ? to + 1 : to) * width;
   work->Spend(static_cast<uint32_t>((high - low) / kStepBytes + ((high - low) / kReadPage + 1) * kPageSteps));
-  if (low < 0x10000 || high >= uintptr_t{1} << 47 || !ReadableNow(low, high)) return false;
+  if (work->IsLate() || low < 0x10000 || high >= uintptr_t{1} << 47 || !ReadableNow(low, high)) return false;
   if (text.one_byte) {
     CountEnds(reinterpret_cast<const uint8_t*>(text.chars), text.length, from, to, count);
   } else {
@@ -252,7 +252,7 @@ LineAnswer FindLine(const V8Layout& v8, const ScriptRef& script, int32_t positio
   if (at > text.length) return LineAnswer::kNever;
   Count count = {};
   if (text.length <= kDirectChars && !work->IsDone()) {
-    if (!CountText(text, 0, at, work, &count)) return LineAnswer::kNever;
+    if (!CountText(text, 0, at, work, &count)) return work->IsLate() ? LineAnswer::kLater : LineAnswer::kNever;
   } else {
     Source* source = HoldSource(script.key, text);
     if (source == nullptr) return LineAnswer::kLater;

@@ -5,17 +5,14 @@
 
 #include "os/safe_read.h"
 #include "v8/heap.h"
-#include "v8/table_reader.h"
 
 namespace extmem {
 
 namespace {
 
-// More entries, or steps, are not looked at inside a hook.
+// More entries are not looked at inside a hook.
 constexpr uint32_t kMaxSafepoints = 1u << 13;
-constexpr int kMaxOperations = 1 << 12;
 constexpr int kMaxOperands = 6;
-constexpr size_t kMaxTranslationBytes = 1u << 18;
 
 // The entry of a safepoint table for a return address: maglev and turbofan have one each.
 struct SafepointTable {
@@ -23,7 +20,7 @@ struct SafepointTable {
   uint32_t length = 0;
   uint32_t pc_bytes = 0, index_bytes = 0, entry_bytes = 0;
 
-  bool Load(const V8Layout& v8, const OptimizedCode& code) {
+  bool Load(const V8Layout& v8, const OptimizedCode& code, Work* work) {
     // Since V8 13 the number of stack slots comes first.
     const uintptr_t header = code.safepoints + (v8.major >= 13 ? 4 : 0);
     uint32_t configuration;
@@ -35,7 +32,8 @@ struct SafepointTable {
     index_bytes = configuration >> 7 & 7;
     entry_bytes = 2 * pc_bytes + index_bytes + register_bytes + (code.maglev ? 1 : 0);
     first = header + 8 + (code.maglev ? v8.major >= 13 ? 4 : 8 : 0);
-    return pc_bytes <= 4 && index_bytes <= 4 && Readable(first, length * entry_bytes);
+    work->Spend(length * entry_bytes);
+    return pc_bytes <= 4 && index_bytes <= 4 && !work->IsDone() && Readable(first, length * entry_bytes);
   }
 
   uint32_t Number(uintptr_t at, uint32_t bytes) const {
@@ -85,18 +83,23 @@ int32_t SignLast(uint64_t operand) {
 // Operations that equal those of an earlier translation are not repeated: a count says how many to take from there.
 class TranslationReader {
  public:
-  TranslationReader(const Operations& operations, const uint8_t* bytes, size_t length, size_t start)
-      : operations_(operations), bytes_(bytes), here_{bytes + start, bytes + length} {}
+  TranslationReader(const Operations& operations, uintptr_t first, size_t length, size_t start, Work* work)
+      : operations_(operations),
+        first_(first),
+        end_(first + length),
+        work_(work),
+        here_(first + start, length - start, work),
+        earlier_(here_) {}
 
   // False when this is no start of a translation.
   bool Begin() {
-    const uint8_t* start = here_.at;
+    const uintptr_t start = here_.at();
     uint8_t operation;
     uint64_t back, frames, script_frames;
     if (!here_.NextByte(&operation) || !operations_.IsBegin(operation)) return false;
     if (!here_.Next(&back) || !here_.Next(&frames) || !here_.Next(&script_frames)) return false;
-    if (back > static_cast<size_t>(start - bytes_)) return false;
-    earlier_ = {start - back, here_.end};
+    if (back > start - first_) return false;
+    earlier_ = ByteReader(start - back, end_ - (start - back), work_);
     return true;
   }
 
@@ -104,7 +107,11 @@ class TranslationReader {
   bool NextOperation(uint8_t* operation) {
     if (borrowed_ > 0 && --borrowed_ > 0) return NextEarlier(operation);
     uint8_t byte;
-    if (!here_.NextByte(&byte) || operations_.IsBegin(byte)) {
+    if (!here_.NextByte(&byte)) {
+      ended_ = here_.at() == end_;
+      return false;
+    }
+    if (operations_.IsBegin(byte)) {
       ended_ = true;
       return false;
     }
@@ -141,8 +148,9 @@ class TranslationReader {
   }
 
   const Operations operations_;
-  const uint8_t* const bytes_;
-  TableReader here_, earlier_;
+  const uintptr_t first_, end_;
+  Work* const work_;
+  ByteReader here_, earlier_;
   uint64_t borrowed_ = 0;  // operations still to take from the earlier translation, with the one that is being read
   int since_ = 1;          // operations read here since the earlier place was brought up to date: the begin
   bool ended_ = false;
@@ -155,10 +163,11 @@ uintptr_t Element(const V8Layout& v8, uintptr_t array, int32_t index) {
 
 }  // namespace
 
-int TranslateCall(const V8Layout& v8, const OptimizedCode& code, uint32_t offset, TranslatedCall* calls, int max) {
+int TranslateCall(const V8Layout& v8, const OptimizedCode& code, uint32_t offset, TranslatedCall* calls, int max,
+                  Work* work) {
   const Operations operations = OperationsOf(v8);
   SafepointTable table;
-  if (!table.Load(v8, code)) return 0;
+  if (!table.Load(v8, code, work)) return 0;
   const int32_t point = table.Find(offset);
   const uintptr_t deopt = Field(code.object, v8.code.deopt_data);
   if (point < 0 || TypeOf(v8, deopt) < 0) return 0;
@@ -169,18 +178,17 @@ int TranslateCall(const V8Layout& v8, const OptimizedCode& code, uint32_t offset
   uintptr_t first;
   size_t length;
   if (!Bytes(v8, Element(v8, deopt, 0), &first, &length) || start < 0 || static_cast<size_t>(start) >= length) return 0;
-  if (length > kMaxTranslationBytes || !Readable(first, length)) return 0;
-  TranslationReader reader(operations, reinterpret_cast<const uint8_t*>(first), length, static_cast<size_t>(start));
+  TranslationReader reader(operations, first, length, static_cast<size_t>(start), work);
   if (!reader.Begin()) return 0;
   int count = 0;
   uint8_t operation;
-  for (int steps = 0; reader.NextOperation(&operation); steps++) {
+  while (reader.NextOperation(&operation)) {
     uint64_t operands[kMaxOperands];
     const int operand_count = reader.OperandsOf(operation);
     for (int i = 0; i < operand_count; i++) {
       if (!reader.NextOperand(&operands[i])) return 0;
     }
-    if (steps == kMaxOperations || count == max) return 0;
+    if (count == max) return 0;
     // Other frames are builtins, which have no place in a script.
     if (!operations.IsInterpreted(operation)) continue;
     uintptr_t shared = (Element(v8, literals, SignLast(operands[1])) & ~uintptr_t{3}) | 1;  // may be weak

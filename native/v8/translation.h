@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "v8/layout.h"
+#include "v8/work.h"
 
 namespace extmem {
 
@@ -23,8 +24,10 @@ struct TranslatedCall {
 };
 
 // The calls that the return address at `offset` of the code stands for, innermost first. 0: V8 keeps nothing for this
-// place (it cannot throw there, nor look at the stack), or its tables are not what they are known to be.
-int TranslateCall(const V8Layout& v8, const OptimizedCode& code, uint32_t offset, TranslatedCall* calls, int max);
+// place (it cannot throw there, nor look at the stack), or its tables are not what they are known to be, or the work
+// was done before.
+int TranslateCall(const V8Layout& v8, const OptimizedCode& code, uint32_t offset, TranslatedCall* calls, int max,
+                  Work* work);
 
 }  // namespace extmem
 

@@ -12,6 +12,7 @@
     { "target_name": "wrapper", "sources": ["wrapper.cc"] },
     { "target_name": "stack_sample", "sources": ["stack_sample.cc"], "cflags_cc": ["-fno-omit-frame-pointer"] },
     { "target_name": "pairs", "sources": ["pairs.cc"], "cflags_cc": ["-O2"] },
+    { "target_name": "held", "sources": ["held.cc"], "cflags_cc": ["-O2", "-fno-omit-frame-pointer"] },
     {
       "target_name": "auditor", "type": "shared_library", "product_prefix": "", "product_extension": "so",
       "sources": ["auditor.cc"]

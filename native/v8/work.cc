@@ -1,0 +1,43 @@
+#include "v8/work.h"
+
+#include <atomic>
+
+#include "os/clock.h"
+
+namespace extmem {
+
+namespace {
+
+std::atomic<uint32_t> g_long_second{0};  // of the last long sample
+
+constexpr uint64_t kStopped = UINT64_MAX;
+
+}  // namespace
+
+SampleClock::SampleClock() : began_ns_(MonotonicNs()) {}
+
+SampleClock SampleClock::Stopped() {
+  SampleClock clock;
+  clock.began_ns_ = kStopped;
+  return clock;
+}
+
+bool SampleClock::IsOver(uint64_t limit_ns) {
+  if (began_ns_ == kStopped) return false;
+  const uint64_t now = ClockNs(CLOCK_THREAD_CPUTIME_ID);
+  if (cpu_began_ns_ == 0) {
+    // Before the first look a sample did little. If it took long all the same, others had their turn.
+    const uint64_t before = MonotonicNs() - began_ns_;
+    cpu_began_ns_ = now - (before < kTextsNs ? before : kTextsNs);
+  }
+  const uint64_t spent = now - cpu_began_ns_;
+  if (spent <= limit_ns * times_) return false;
+  // Frames alone are worth a long sample.
+  if (limit_ns != kFramesNs || times_ != 1) return true;
+  const uint32_t second = CoarseSeconds();
+  if (g_long_second.exchange(second, std::memory_order_relaxed) == second) return true;
+  times_ = kLongTimes;
+  return spent > limit_ns * times_;
+}
+
+}  // namespace extmem
