@@ -22,7 +22,7 @@ import { ResourceCounter } from './process/resources.js';
 import type { WorkerCounter } from './process/workers.js';
 import type { NativeProfiler } from './profile/profiler.js';
 import type { Limit, Sample } from './sample.js';
-import type { Site } from './site.js';
+import { newlyUnmapped, type Site } from './site.js';
 import type { StreamTracker } from './streams/tracker.js';
 import { finish, type Work } from './work.js';
 
@@ -175,7 +175,11 @@ export class Sampler {
     yield;
     // Last: sites of the JS heap may collect all garbage, and the rest of the sample is from before.
     const sites = [...(nativeSites ?? []), ...(session?.outlook.heapSites() ?? [])];
-    const capabilities = { ...session?.outlook.newlyMissing(), ...session?.profiler.changedCapabilities() };
+    const capabilities = {
+      ...session?.outlook.newlyMissing(),
+      ...session?.profiler.changedCapabilities(),
+      ...newlyUnmapped(),
+    };
     return {
       seq: this.#seq++,
       rssBytes,

@@ -3,6 +3,7 @@
  * an object of the JS heap or a stream. Paths are shown from the working directory when they lie below it, positions
  * are those of the file that was written where Node follows source maps (`--enable-source-maps`).
  */
+import { statSync } from 'node:fs';
 import { findSourceMap, type SourceOrigin } from 'node:module';
 import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -119,16 +120,42 @@ function pathOf(script: string): string {
   }
 }
 
+/** Some 12 ms of minified code, once: the first look into a script has Node parse its map, here, with all its positions. */
+const maxMappedBytes = 256 * 1024;
+
+/** The first script whose map was left alone for its size. */
+let unmapped: string | null = null;
+let isUnmappedTold = false;
+
+/** That there is such a script, once: an entry of the `capabilities` of a sample. */
+export function newlyUnmapped(): Readonly<Record<string, string>> {
+  if (unmapped === null || isUnmappedTold) return {};
+  isUnmappedTold = true;
+  const reason = 'to parse the source map of a script above 256 KiB would stop the event loop';
+  return { sourceMaps: `${reason}: positions in ${unmapped} are those of the script that runs` };
+}
+
+function hasSmallMap(path: string): boolean {
+  try {
+    // A map is about as long as the script, and often stands in it.
+    if (statSync(path).size <= maxMappedBytes) return true;
+  } catch {
+    // On no disk, so that nobody knows how long.
+  }
+  unmapped ??= path;
+  return false;
+}
+
 /**
- * Where a position that V8 told of lies in the file that somebody wrote. Node keeps source maps only when it was asked to
- * follow them, and the first look into a script parses its map: 1 s for 7 MiB of source. So packages are shown as they
- * were published, which is what is on the disk, and only the maps of the program itself are ever parsed.
+ * Where a position that V8 told of lies in the file that somebody wrote, if Node was asked to follow source maps. Packages
+ * are shown as they were published, which is what is on the disk: only the maps of the program itself are ever parsed.
  */
 export function originOf({ file, line, column }: Position): Position {
   const path = pathOf(file);
   const isOfProgram = line > 0 && file !== '' && !file.startsWith('node:') && packageOf(path) === null;
+  const isMapped = isOfProgram && process.sourceMapsEnabled && hasSmallMap(path);
   // An empty object where the map tells nothing of the position.
-  const origin = (isOfProgram ? findSourceMap(file)?.findOrigin(line, column) : undefined) as SourceOrigin | undefined;
+  const origin = (isMapped ? findSourceMap(file)?.findOrigin(line, column) : undefined) as SourceOrigin | undefined;
   return origin?.fileName === undefined
     ? { file: path, line, column }
     : { file: pathOf(origin.fileName), line: origin.lineNumber, column: origin.columnNumber };

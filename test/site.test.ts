@@ -36,26 +36,37 @@ test('the package of a file', async (t) => {
 
 t.jobs = 2;
 
-/** Compiles the program into a directory of its own; its source map goes into the file. */
-function compiled(directory: string): { file: string; line: number } {
+/**
+ * Compiles the program into a directory of its own; its source map goes into the file, behind so many bytes of nothing.
+ * Tells the line of `hold` in what was written, and in what was compiled.
+ */
+function compiled(directory: string, padding: number): { file: string; line: number; compiledLine: number } {
   const source = readFileSync(join(programs, 'one-line.ts'), 'utf8');
   const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, inlineSourceMap: true };
   const { outputText } = ts.transpileModule(source, { compilerOptions, fileName: 'one-line.ts' });
   const file = join(directory, 'one-line.js');
-  writeFileSync(file, outputText);
+  writeFileSync(file, outputText.replace(/(?=\/\/# sourceMappingURL=)/, `/*${'x'.repeat(padding)}*/\n`));
   const lineOf = (text: string) => text.split('\n').findIndex((line) => line.includes('function hold')) + 1;
   if (lineOf(source) === lineOf(outputText)) throw new Error('Expected the compiler to move the line');
-  return { file, line: lineOf(source) };
+  return { file, line: lineOf(source), compiledLine: lineOf(outputText) };
 }
 
 for (const node of nodes) {
   test(`Node ${node.major}: a native, a heap and a stream suspect call one line of TypeScript the same`, async (t) => {
     const directory = t.testdir();
-    const { file, line } = compiled(directory);
+    const { file, line } = compiled(directory, 0);
     const named = await runForJson<object>(node, ['--enable-source-maps', file, root], { cwd: directory });
     // The column is that of the call; V8's heap profiler knows only where a function begins.
     const site = new RegExp(String.raw`^hold \(one-line\.ts:${line}:\d+\)$`);
-    t.match(named, { native: site, heap: site, stream: site });
+    t.match(named, { native: site, heap: site, stream: site, sourceMaps: null });
+  });
+
+  test(`Node ${node.major}: the map of a large script is left alone, which is said`, async (t) => {
+    const directory = t.testdir();
+    const { file, compiledLine } = compiled(directory, 300_000);
+    const named = await runForJson<object>(node, ['--enable-source-maps', file, root], { cwd: directory });
+    const site = new RegExp(String.raw`^hold \(one-line\.js:${compiledLine}:\d+\)$`);
+    t.match(named, { native: site, heap: site, stream: site, sourceMaps: /256 KiB.+one-line\.js/ });
   });
 }
 

@@ -98,7 +98,7 @@ struct SampleWork {
   // so the clock is read after these; and now and then, for frames that are in no cache of the processor.
   bool IsOver() {
     const uint64_t asked_now = SafeReadAsked();
-    if (frames_decoded != 0 || asked_now != asked || ++frames_seen % 32 == 0) tables.Look();
+    if (frames_decoded != 0 || asked_now != asked || ++frames_seen % 16 == 0) tables.Look();
     frames_decoded = 0;
     asked = asked_now;
     return tables.IsLate();

@@ -11,6 +11,8 @@ namespace {
 std::atomic<uint32_t> g_long_second{0};  // of the last long sample
 
 constexpr uint64_t kStopped = UINT64_MAX;
+// What a sample takes that finds everything known, several times over.
+constexpr uint64_t kUnaskedNs = 8'000;
 
 }  // namespace
 
@@ -24,12 +26,11 @@ SampleClock SampleClock::Stopped() {
 
 bool SampleClock::IsOver(uint64_t limit_ns) {
   if (began_ns_ == kStopped) return false;
+  const uint64_t passed = MonotonicNs() - began_ns_;
+  if (passed <= kUnaskedNs) return false;
   const uint64_t now = ClockNs(CLOCK_THREAD_CPUTIME_ID);
-  if (cpu_began_ns_ == 0) {
-    // Before the first look a sample did little. If it took long all the same, others had their turn.
-    const uint64_t before = MonotonicNs() - began_ns_;
-    cpu_began_ns_ = now - (before < kTextsNs ? before : kTextsNs);
-  }
+  // Looks are close to each other: if it is long ago that the sample began, others had their turn.
+  if (cpu_began_ns_ == 0) cpu_began_ns_ = now - (passed < kTextsNs ? passed : kTextsNs);
   const uint64_t spent = now - cpu_began_ns_;
   if (spent <= limit_ns * times_) return false;
   // Frames alone are worth a long sample.

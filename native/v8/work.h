@@ -4,7 +4,7 @@
 //
 // In steps, each about a nanosecond when all is warm: a byte of a table, a place where a code object may begin, 16
 // bytes of text. And in CPU time of the thread, for when it is not: what waits for another thread's turn is not ours,
-// and no reason to know less. The clock is a system call of .2 us, so it is read only between pieces of work, and by
+// and no reason to know less. That clock is a system call of .2 us, so it is read only between pieces of work, and by
 // none of the samples that find everything known. What lies behind either bound is looked for with later samples.
 #ifndef EXTMEM_V8_WORK_H_
 #define EXTMEM_V8_WORK_H_
@@ -30,8 +30,8 @@ class SampleClock {
   bool IsOver(uint64_t limit_ns);
 
  private:
-  uint64_t began_ns_;          // by the clock that costs nothing, and runs on while others have their turn
-  uint64_t cpu_began_ns_ = 0;  // 0: not looked at yet
+  uint64_t began_ns_;          // by the clock that is almost free, and runs on while others have their turn
+  uint64_t cpu_began_ns_ = 0;  // 0: not asked for yet
   uint64_t times_ = 1;
 };
 

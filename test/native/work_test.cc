@@ -33,8 +33,8 @@ void TestTime() {
   SampleClock clock;
   Work tables(&clock, SampleClock::kFramesNs), texts(&clock, SampleClock::kTextsNs);
   CHECK(!tables.IsDone());
-  Use(2 * SampleClock::kLongTimes * SampleClock::kFramesNs);
-  tables.Look();  // what came before the first look counts for little
+  Use(SampleClock::kTextsNs);
+  tables.Look();  // what comes before the first look counts for little
   Use(2 * SampleClock::kLongTimes * SampleClock::kFramesNs);
   static const char bytes[4096] = {};
   ByteReader reader(reinterpret_cast<uintptr_t>(bytes), sizeof(bytes), &tables);
@@ -48,7 +48,6 @@ void TestTime() {
 
   SampleClock stopped = SampleClock::Stopped();
   Work unhurried(&stopped, SampleClock::kFramesNs);
-  unhurried.Look();
   Use(2 * SampleClock::kLongTimes * SampleClock::kFramesNs);
   unhurried.Look();
   CHECK(!unhurried.IsDone());
@@ -59,6 +58,7 @@ void TestLongSamples() {
   int over = 0;
   for (int i = 0; i < 3; i++) {
     SampleClock clock;
+    Use(SampleClock::kTextsNs);
     clock.IsOver(SampleClock::kFramesNs);
     Use(2 * SampleClock::kFramesNs);
     CHECK(clock.IsOver(SampleClock::kTextsNs));

@@ -1,6 +1,6 @@
 /**
  * One line that holds memory of three kinds, far from where it stands once the types are gone.
- * node --enable-source-maps one-line.js PACKAGE: prints what each source of sites calls it.
+ * node --enable-source-maps one-line.js PACKAGE: prints what each source of sites calls it, and what is said of source maps.
  */
 import { PassThrough } from 'node:stream';
 import type { Sample, Session } from '../../lib/index.js';
@@ -25,15 +25,19 @@ async function hold(index: number): Promise<void> { kept.push(new PassThrough(),
 
 const session = start({ interval: 20, destination: 'none', sampleBytes: '64KiB' });
 const named: Named = { native: null, heap: null, stream: null };
+let sourceMaps: string | null = null;
 let left = 1000;
-session.on('sample', ({ sites = [] }: Sample) => {
+session.on('sample', ({ sites = [], capabilities }: Sample) => {
   const holding = (heap: string) => sites.find((site) => site.heap === heap && site.site.startsWith('hold'))?.site;
   named.native ??= holding('native') ?? null;
   named.heap ??= holding('js-heap') ?? null;
   named.stream ??= session.streams()?.sites.find(({ site }) => site.startsWith('hold'))?.site ?? null;
+  // One sample carries it.
+  const said = capabilities?.sourceMaps;
+  if (typeof said === 'string') sourceMaps = said;
   if (--left > 0 && Object.values(named).includes(null)) return;
   session.stop();
-  process.stdout.write(`${JSON.stringify(named)}\n`, () => process.exit());
+  process.stdout.write(`${JSON.stringify({ ...named, sourceMaps })}\n`, () => process.exit());
 });
 setInterval(() => {
   for (let i = 0; i < 5; i++) hold(i);
