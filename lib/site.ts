@@ -7,6 +7,7 @@ import { statSync } from 'node:fs';
 import { findSourceMap, type SourceOrigin } from 'node:module';
 import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isOwnFile } from './package.js';
 import { printable } from './text.js';
 
 /** One frame of a stack, innermost first. Lines and columns count from 1. */
@@ -152,7 +153,8 @@ function hasSmallMap(path: string): boolean {
  */
 export function originOf({ file, line, column }: Position): Position {
   const path = pathOf(file);
-  const isOfProgram = line > 0 && file !== '' && !file.startsWith('node:') && packageOf(path) === null;
+  const isOfProgram =
+    line > 0 && file !== '' && !file.startsWith('node:') && packageOf(path) === null && !isOwnFile(path);
   const isMapped = isOfProgram && process.sourceMapsEnabled && hasSmallMap(path);
   // An empty object where the map tells nothing of the position.
   const origin = (isMapped ? findSourceMap(file)?.findOrigin(line, column) : undefined) as SourceOrigin | undefined;
