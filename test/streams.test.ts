@@ -215,6 +215,17 @@ async function checkHook(t: Test, node: Node) {
   }
 }
 
+async function checkSites(t: Test, node: Node) {
+  const run = await runForJson<Record<'created' | 'counted' | 'overflowed' | 'rows' | 'open', number>>(node, [
+    `${programs}/streams-sites.cjs`,
+  ]);
+  t.equal(run.overflowed, 0, 'lines that hold nothing made room');
+  t.ok(run.rows < 1500, `${run.rows} rows`);
+  t.equal(run.open, 20, 'the line that holds its streams is named');
+  t.equal(run.created, 3020);
+  t.equal(run.counted, run.created, 'what is not shown by its line is counted');
+}
+
 const flagSets: readonly (readonly string[])[] = [[], ['--frozen-intrinsics'], ['--disable-proto=throw']];
 
 async function checkTransparent(t: Test, node: Node) {
@@ -239,5 +250,6 @@ for (const node of nodes) {
   t.test(`node ${node.major}: a slow leak among many`, (t) => checkSlowLeak(t, node));
   t.test(`node ${node.major}: a slow pool among many`, (t) => checkSlowPool(t, node));
   t.test(`node ${node.major}: the hook`, (t) => checkHook(t, node));
+  t.test(`node ${node.major}: generated lines`, (t) => checkSites(t, node));
   t.test(`node ${node.major}: transparent`, (t) => checkTransparent(t, node));
 }

@@ -16,7 +16,7 @@ export interface Creator extends Place {
   readonly ofProgram: boolean;
 }
 
-/** A program has few lines that create streams; generated code can have any number. */
+/** A program has few lines that create streams; generated code can have any number, of which few hold some. */
 const maxSites = 1000;
 const maxFrames = 8;
 
@@ -46,6 +46,19 @@ export const earlierSite: Creator = { site: 'created before the session', frames
 
 /** Captures that found the table full. */
 export let sitesOverflowed = 0;
+/** By the last sweep. */
+let sitesKept = 0;
+
+/** Half full, and more than when the last sweep ended. */
+export function sitesAreCrowded(): boolean {
+  return sites.size > maxSites / 2 && sites.size > sitesKept + maxSites / 10;
+}
+
+/** Forgets the sites that nobody keeps; one that comes back is a new one. */
+export function keepSites(isKept: (site: Creator) => boolean): void {
+  for (const [key, site] of sites) if (!isKept(site)) sites.delete(key);
+  sitesKept = sites.size;
+}
 
 function frameOf(frame: NodeJS.CallSite, name: string): Frame {
   const position = { file: name, line: frame.getLineNumber() ?? 0, column: frame.getColumnNumber() ?? 0 };

@@ -322,6 +322,13 @@ export class Population {
     return all;
   }
 
+  /** Adds the tallies of which a stream is known. */
+  addTalliesTo(tallies: Set<Tally>): void {
+    for (const { tracked } of this.#young) tallies.add(tracked.tally);
+    for (const { tally } of this.#tracked) tallies.add(tally);
+    for (const { tally } of this.#lost) tallies.add(tally);
+  }
+
   forget(): void {
     this.#young = [];
     this.#tracked = [];

@@ -72,6 +72,10 @@ export class Survivors {
     this.#population.add(object, { kind: cls.kind, tally, weight: 0, heldWeight, born, ownsFile: false });
   }
 
+  addTalliesTo(tallies: Set<Tally>): void {
+    for (const { tally } of this.#followed) if (tally !== null) tallies.add(tally);
+  }
+
   forget(): void {
     for (const { slot } of this.#followed) this.#binding?.weakRemove(slot);
     this.#followed = [];

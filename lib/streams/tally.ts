@@ -32,6 +32,7 @@ export class Tally {
    */
   #occasions = 0;
   #lastOccasion = -1;
+  #occasionsAtSweep = 0;
 
   constructor(className: string, site: Creator) {
     this.className = className;
@@ -49,6 +50,24 @@ export class Tally {
   /** Whether samples have something to remember. */
   get isWatched(): boolean {
     return this.#history !== null || this.held + this.lost + this.#occasions > 0;
+  }
+
+  /**
+   * Whether a sweep may forget this line, of which no stream is known now: nothing of it is judged, nor did one more
+   * occasion come since the last sweep.
+   */
+  restsAtSweep(): boolean {
+    const rests = this.#history === null && this.#occasions === this.#occasionsAtSweep;
+    this.#occasionsAtSweep = this.#occasions;
+    return rests;
+  }
+
+  /** What is left of a line that is forgotten: it is counted, and shown as none in particular. */
+  absorb({ created, createdVariance, dropped, unclosed }: Tally): void {
+    this.created += created;
+    this.createdVariance += createdVariance;
+    this.dropped += dropped;
+    this.unclosed += unclosed;
   }
 
   /** Takes the fold of one sample into the history. */

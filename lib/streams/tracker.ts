@@ -9,7 +9,16 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timer
 import { canVerify } from '../process/descriptors.js';
 import type { StreamsSample } from '../sample.js';
 import type { StreamSite } from '../site.js';
-import { type Creator, captureSite, earlierSite, insideFetch, overflowSite, sitesOverflowed } from './capture.js';
+import {
+  type Creator,
+  captureSite,
+  earlierSite,
+  insideFetch,
+  keepSites,
+  overflowSite,
+  sitesAreCrowded,
+  sitesOverflowed,
+} from './capture.js';
 import { watchEmitters } from './emitters.js';
 import { Population } from './population.js';
 import { describeTally, errorOf, type StreamsReport } from './report.js';
@@ -59,7 +68,7 @@ export class StreamTracker {
   readonly #byPrototype = new WeakMap<object, StreamClass | null>();
   readonly #classes: StreamClass[] = [];
   readonly #otherTally = new Tally('other classes', overflowSite);
-  readonly #tallies: Tally[] = [this.#otherTally];
+  #tallies: Tally[] = [this.#otherTally];
   /** Of the last fold. */
   #watched: readonly Tally[] = [];
   #sums: Sums = sumOf([]);
@@ -69,6 +78,8 @@ export class StreamTracker {
   readonly #firstLook: NodeJS.Timeout;
   readonly #sitesOverflowedBefore = sitesOverflowed;
   readonly #pulseMs: number;
+  /** By the last sweep. */
+  #talliesKept = 0;
   /** A stream can reach the hook twice (readable-stream 2 to 4 call it once per side). Released by the next pulse. */
   #last: object | null = null;
   #firstLookDue = false;
@@ -277,6 +288,28 @@ export class StreamTracker {
     }
   }
 
+  /** Lines of which no stream is known make room for others when their tables get crowded. */
+  #makeRoom(): void {
+    const crowded = this.#tallies.length > maxTallies / 2 && this.#tallies.length > this.#talliesKept + maxTallies / 10;
+    if (!crowded && !sitesAreCrowded()) return;
+    const kept = new Set<Tally>([this.#otherTally]);
+    this.#population.addTalliesTo(kept);
+    this.#survivors.addTalliesTo(kept);
+    for (const cls of this.#classes) {
+      for (const [site, tally] of cls.tallies) {
+        if (!tally.restsAtSweep()) kept.add(tally);
+        if (kept.has(tally)) continue;
+        this.#otherTally.absorb(tally);
+        cls.tallies.delete(site);
+      }
+    }
+    this.#tallies = [...kept];
+    this.#watched = this.#watched.filter((tally) => kept.has(tally));
+    this.#talliesKept = kept.size;
+    const sites = new Set(this.#tallies.map(({ site }) => site));
+    keepSites((site) => sites.has(site));
+  }
+
   #lookFirst(): void {
     this.#firstLookDue = this.#population.lookAtYoung(this.#now());
     if (this.#firstLookDue) this.#firstLook.refresh();
@@ -288,6 +321,7 @@ export class StreamTracker {
     for (const cls of this.#classes) cls.pulse();
     this.#population.pulse(this.#now());
     this.#survivors.pulse();
+    this.#makeRoom();
     const totals = this.#totals();
     let { suspects } = this.#latest;
     if (began >= this.#rememberAtMs - this.#pulseMs / 2) {
