@@ -406,10 +406,10 @@ export interface Binding {
   profileTotals(): Float64Array;
   /** Frame ids of a stack, innermost first. */
   profileStack(stack: number): Float64Array;
-  /** What a frame id stands for; null: no frame has it. What does not apply is 0 or empty. */
-  profileFrame(frame: number): { kind: FrameKind; pc: number; generation: number; name: string; script: string; line: number; column: number } | null;
-  /** Names pairs of pc and generation, off this thread: module, name and offset of each, and a 0 after each of these. */
-  profileSymbols(pairs: Float64Array): Promise<string>;
+  /** What a frame id stands for; null: no frame has it. What does not apply is 0 or empty. `pc`: from the base of its module, if that is known. */
+  profileFrame(frame: number): { kind: FrameKind; pc: number; name: string; script: string; line: number; column: number } | null;
+  /** Names the native code of frame ids, off this thread: module, name and offset of each, and a 0 after each of these. */
+  profileSymbols(frames: Float64Array): Promise<string>;
   /** The module that intercepted the allocator before us. */
   profileForeign(): string | null;
   /** send(2) to a socket without waiting: how many bytes it took, or -1. */

@@ -25,7 +25,7 @@ export interface StackFrame {
   /** From 1; 0 when unknown. */
   readonly line: number;
   readonly column: number;
-  /** Return address of native frames, else 0. */
+  /** Return address of native frames, from the base of the module where that is known; else 0. */
   readonly pc: number;
   /** From the start of the function, or of the module when `name` is empty. */
   readonly offset: number;
@@ -79,7 +79,6 @@ export function* readTotals(binding: Pick<Binding, 'stackFields' | 'profileTotal
 export interface Unnamed {
   readonly id: number;
   readonly pc: number;
-  readonly generation: number;
   readonly kind: FrameKind;
 }
 
@@ -114,9 +113,9 @@ export class StackReader {
         if (known !== undefined && (known.kind !== 'javascript' || known.line > 0)) continue;
         const frame = this.#binding.profileFrame(id);
         if (frame === null) continue;
-        const { kind, name, script, line, column, pc, generation } = frame;
+        const { kind, name, script, line, column, pc } = frame;
         this.#frames.set(id, { kind, name, ...originOf({ file: script, line, column }), pc, offset: 0 });
-        if (pc !== 0) unnamed.push({ id, pc, generation, kind });
+        if (pc !== 0) unnamed.push({ id, pc, kind });
         yield;
       }
     }
@@ -126,7 +125,7 @@ export class StackReader {
   /** Looks addresses up, off this thread: a text for `name()`. */
   async lookUp(unnamed: readonly Unnamed[]): Promise<string> {
     if (unnamed.length === 0) return '';
-    return this.#binding.profileSymbols(Float64Array.from(unnamed.flatMap(({ pc, generation }) => [pc, generation])));
+    return this.#binding.profileSymbols(Float64Array.from(unnamed, ({ id }) => id));
   }
 
   /** Takes over what was looked up. */

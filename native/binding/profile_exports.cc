@@ -113,7 +113,6 @@ Napi::Value FrameOf(const Napi::CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("kind", NameOf(env, kFrameKinds, frame.kind));
   object.Set("pc", has_pc ? static_cast<double>(frame.place) : 0);
-  object.Set("generation", has_pc ? frame.detail : 0);
   object.Set("name", name);
   object.Set("script", script);
   object.Set("line", LineOfPlace(place));
@@ -125,12 +124,12 @@ Napi::Value FrameOf(const Napi::CallbackInfo& info) {
 // hundreds of addresses would take some 10 ms of the main thread.
 class SymbolWork : public Napi::AsyncWorker {
  public:
-  SymbolWork(Napi::Env env, napi_deferred deferred, std::vector<Address> addresses)
-      : AsyncWorker(env, "extmem"), deferred_(deferred), modules_(KnownModules()), addresses_(std::move(addresses)) {}
+  SymbolWork(Napi::Env env, napi_deferred deferred, std::vector<CodePlace> places)
+      : AsyncWorker(env, "extmem"), deferred_(deferred), modules_(KnownModules()), places_(std::move(places)) {}
 
  protected:
   void Execute() override {
-    for (const Symbol& symbol : Symbolize(modules_, addresses_)) {
+    for (const Symbol& symbol : Symbolize(modules_, places_)) {
       for (const std::string& part : {symbol.module, symbol.name, std::to_string(symbol.offset)}) {
         text_.append(part).push_back('\0');
       }
@@ -142,7 +141,7 @@ class SymbolWork : public Napi::AsyncWorker {
  private:
   const napi_deferred deferred_;
   const std::vector<Module> modules_;
-  const std::vector<Address> addresses_;
+  const std::vector<CodePlace> places_;
   std::string text_;
 };
 
@@ -151,18 +150,20 @@ Napi::Value Symbols(const Napi::CallbackInfo& info) {
   napi_deferred deferred = nullptr;
   // A Napi::Promise::Deferred whose creation failed hands out an uninitialised promise.
   if (napi_create_promise(info.Env(), &deferred, &promise) != napi_ok) return {};
-  Napi::Float64Array pairs = DoublesAt(info, 0);
-  std::vector<Address> addresses;
-  for (size_t i = 0; i + 1 < pairs.ElementLength(); i += 2) {
-    addresses.push_back({static_cast<uint64_t>(pairs[i]), static_cast<uint32_t>(pairs[i + 1])});
+  Napi::Float64Array frames = DoublesAt(info, 0);
+  std::vector<CodePlace> places;
+  ProfileReading reading;
+  for (size_t i = 0; i < frames.ElementLength(); i++) {
+    const uint32_t id = StackFrames().FromHandle(static_cast<int64_t>(frames[i]));
+    places.push_back(id == 0 ? CodePlace{0, 0} : FramePlace(id));
   }
-  (new SymbolWork(info.Env(), deferred, std::move(addresses)))->Queue();
+  (new SymbolWork(info.Env(), deferred, std::move(places)))->Queue();
   return {info.Env(), promise};
 }
 
 Napi::Value ForeignModule(const Napi::CallbackInfo& info) {
   const uintptr_t address = HookCoverage().foreign;
-  NoteModules(StackGeneration());
+  NoteModules();
   for (const Module& module : KnownModules()) {
     if (address >= module.low && address < module.high) return Napi::String::New(info.Env(), module.path);
   }
@@ -192,11 +193,12 @@ constexpr FunctionRow kFunctions[] = {
     {"profileStack", Napi::Function::New<StackOf>, "(stack: number): Float64Array",
      "Frame ids of a stack, innermost first."},
     {"profileFrame", Napi::Function::New<FrameOf>,
-     "(frame: number): { kind: FrameKind; pc: number; generation: number; name: string; script: string; line: number; "
-     "column: number } | null",
-     "What a frame id stands for; null: no frame has it. What does not apply is 0 or empty."},
-    {"profileSymbols", Napi::Function::New<Symbols>, "(pairs: Float64Array): Promise<string>",
-     "Names pairs of pc and generation, off this thread: module, name and offset of each, and a 0 after each of "
+     "(frame: number): { kind: FrameKind; pc: number; name: string; script: string; line: number; column: number } "
+     "| null",
+     "What a frame id stands for; null: no frame has it. What does not apply is 0 or empty. `pc`: from the base of its "
+     "module, if that is known."},
+    {"profileSymbols", Napi::Function::New<Symbols>, "(frames: Float64Array): Promise<string>",
+     "Names the native code of frame ids, off this thread: module, name and offset of each, and a 0 after each of "
      "these."},
     {"profileForeign", Napi::Function::New<ForeignModule>, "(): string | null",
      "The module that intercepted the allocator before us."},

@@ -39,6 +39,10 @@ class Lock {
     if (state_.compare_exchange_strong(free, kHeld, std::memory_order_acquire)) return;
     while (state_.exchange(kAwaited, std::memory_order_acquire) != kFree) Futex(&state_, FUTEX_WAIT_PRIVATE, kAwaited);
   }
+  bool TryAcquire() {
+    uint32_t free = kFree;
+    return state_.compare_exchange_strong(free, kHeld, std::memory_order_acquire);
+  }
   void Release() {
     if (state_.exchange(kFree, std::memory_order_release) == kAwaited) Futex(&state_, FUTEX_WAKE_PRIVATE, 1);
   }

@@ -9,19 +9,10 @@
 #include <map>
 
 #include "os/elf_image.h"
-#include "os/lock.h"
-#include "os/own_pages.h"
 #include "os/process_files.h"
-#include "os/safe_read.h"
 
 namespace extmem {
 namespace {
-
-Lock g_lock;
-std::vector<Module>& KnownList() {
-  static std::vector<Module>* list = new std::vector<Module>;  // outlives every thread
-  return *list;
-}
 
 // The symbol table of a file. Read in pieces: a mapping of it would count as ours for as long as it is looked through,
 // which is 5 to 10 MiB for Node's own executable.
@@ -56,11 +47,10 @@ class SymbolFile {
     }
     return name;
   }
-  // The file may have been replaced since it was loaded: its first bytes must be those in memory.
-  bool Matches(uintptr_t low) const {
-    uint8_t loaded[512], stored[512];
-    return Read(0, stored, sizeof(stored)) && ReadUnknown(low, loaded, sizeof(loaded)) &&
-           memcmp(loaded, stored, sizeof(loaded)) == 0;
+  // The file may have been replaced since it was loaded: its first bytes must be those that were in memory.
+  bool Is(const Module& module) const {
+    uint8_t stored[Module::kHeadBytes];
+    return module.head != 0 && Read(0, stored, sizeof(stored)) && HashOf(stored, sizeof(stored)) == module.head;
   }
 
  private:
@@ -108,26 +98,30 @@ std::string Demangled(const char* name) {
   return text;
 }
 
-const Module* ModuleOf(const std::vector<Module>& modules, const Address& address) {
-  const Module* found = nullptr;
-  for (const Module& module : modules) {
-    if (address.pc < module.low || address.pc >= module.high) continue;
-    // An object may have been used before it was noted, so the nearest one serves when none fits exactly.
-    const bool fits = address.generation >= module.first_generation && address.generation <= module.last_generation;
-    if (fits) return &module;
-    found = &module;
+// An address is in the module that was there when it was seen: no object was unloaded between then and a look at it.
+const Module* ModuleOf(const std::vector<Module>& modules, const CodePlace& place) {
+  if ((place.module & kNoModule) == 0) {
+    const bool known = place.module < modules.size() && modules[place.module].is_known;
+    return known ? &modules[place.module] : nullptr;
   }
-  return found;
+  const uint32_t unloads = place.module & ~kNoModule;
+  for (const Module& module : modules) {
+    if (module.is_known && place.at >= module.low && place.at < module.high && unloads >= module.first_unloads &&
+        unloads <= module.last_unloads) {
+      return &module;
+    }
+  }
+  return nullptr;
 }
 
-// Names the addresses of one module; `wanted` is sorted by address.
+// Names offsets in one module; `wanted` is sorted by them.
 void SymbolizeModule(const Module& module, const std::vector<std::pair<uint64_t, Symbol*>>& wanted) {
   const SymbolFile file(FileOf(module));
-  if (!file.Matches(module.low)) return;
+  if (!file.Is(module) || !(VersionOf(module.path) == module.file)) return;
   file.ForEach([&](const ElfW(Sym) & symbol) {
     const int type = ELF64_ST_TYPE(symbol.st_info);
     if (symbol.st_shndx == SHN_UNDEF || symbol.st_size == 0 || (type != STT_FUNC && type != STT_NOTYPE)) return true;
-    const uint64_t start = module.base + symbol.st_value;
+    const uint64_t start = symbol.st_value;
     const uint64_t end = start + symbol.st_size;
     auto at =
         std::lower_bound(wanted.begin(), wanted.end(), start,
@@ -141,62 +135,23 @@ void SymbolizeModule(const Module& module, const std::vector<std::pair<uint64_t,
   });
 }
 
-struct Note {
-  uint32_t generation;
-  std::vector<Module>* known;
-  std::vector<bool> seen;
-};
-
-int NoteObject(dl_phdr_info* info, size_t, void* data) {
-  Note* note = static_cast<Note*>(data);
-  LoadedObject object;
-  ParseObject(*info, &object);
-  if (object.low >= object.high) return 0;
-  for (size_t i = 0; i < note->known->size(); i++) {
-    const Module& module = (*note->known)[i];
-    if (module.last_generation == UINT32_MAX && module.low == object.low && module.path == object.path) {
-      note->seen[i] = true;
-      return 0;
-    }
-  }
-  note->known->push_back({object.low, object.high, object.base, object.path, note->generation, UINT32_MAX});
-  note->seen.push_back(true);
-  return 0;
-}
-
 }  // namespace
 
-void NoteModules(uint32_t generation) {
-  if (InForkedChild()) return;
-  Locked locked(&g_lock);
-  std::vector<Module>& known = KnownList();
-  Note note = {generation, &known, std::vector<bool>(known.size(), false)};
-  dl_iterate_phdr(NoteObject, &note);
-  for (size_t i = 0; i < known.size(); i++) {
-    if (!note.seen[i] && known[i].last_generation == UINT32_MAX) known[i].last_generation = generation;
-  }
-}
-
-std::vector<Module> KnownModules() {
-  if (InForkedChild()) return {};
-  Locked locked(&g_lock);
-  return KnownList();
-}
-
-std::vector<Symbol> Symbolize(const std::vector<Module>& modules, const std::vector<Address>& addresses) {
-  std::vector<Symbol> symbols(addresses.size());
+std::vector<Symbol> Symbolize(const std::vector<Module>& modules, const std::vector<CodePlace>& places) {
+  std::vector<Symbol> symbols(places.size());
   std::map<const Module*, std::vector<std::pair<uint64_t, Symbol*>>> by_module;
-  for (size_t i = 0; i < addresses.size(); i++) {
-    const Module* module = ModuleOf(modules, addresses[i]);
+  for (size_t i = 0; i < places.size(); i++) {
+    const CodePlace& place = places[i];
+    const Module* module = ModuleOf(modules, place);
     if (module == nullptr) continue;
     symbols[i].module = module->path;
-    symbols[i].offset = addresses[i].pc - module->base;
+    symbols[i].offset = (place.module & kNoModule) != 0 ? place.at - module->base : place.at;
     if (module->path.empty()) {
       char path[4096];
       const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
       symbols[i].module = length > 0 ? std::string(path, static_cast<size_t>(length)) : "node";
     }
-    by_module[module].push_back({addresses[i].pc - 1, &symbols[i]});
+    by_module[module].push_back({symbols[i].offset - 1, &symbols[i]});
   }
   for (auto& entry : by_module) {
     std::sort(entry.second.begin(), entry.second.end());

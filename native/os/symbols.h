@@ -1,5 +1,5 @@
-// Addresses -> module and function, at report time. Reads the symbol tables of files: never from a hook, and best on
-// a thread where a few tens of milliseconds do not matter.
+// Return addresses -> module and function, at report time. Reads the symbol tables of files: never from a hook, and
+// best on a thread where a few tens of milliseconds do not matter.
 #ifndef EXTMEM_OS_SYMBOLS_H_
 #define EXTMEM_OS_SYMBOLS_H_
 
@@ -8,24 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "os/modules.h"
+
 namespace extmem {
-
-// An object that is or was loaded. Unloaded ones are kept, because stacks still name addresses in them.
-struct Module {
-  uintptr_t low, high, base;
-  std::string path;
-  uint32_t first_generation;  // what NoteModules was given when it was first seen
-  uint32_t last_generation;   // UINT32_MAX while it is loaded
-};
-
-// Takes note of what is loaded now; `generation` grows whenever that changed. A forked child knows of none.
-void NoteModules(uint32_t generation);
-std::vector<Module> KnownModules();
-
-struct Address {
-  uint64_t pc;  // a return address: the call lies just before it
-  uint32_t generation;
-};
 
 struct Symbol {
   std::string module;   // path; empty when the address lies in no module
@@ -33,7 +18,8 @@ struct Symbol {
   uint64_t offset = 0;  // from the function's start, else from the module's base
 };
 
-std::vector<Symbol> Symbolize(const std::vector<Module>& modules, const std::vector<Address>& addresses);
+// `modules` are those of KnownModules(). What lies in none, or may lie in another one, has no module.
+std::vector<Symbol> Symbolize(const std::vector<Module>& modules, const std::vector<CodePlace>& places);
 
 // Where a table among the local symbols of the executable lies in this process, by its mangled name: `min_rows` to
 // `max_rows` rows of `row_bytes`, of which `rows` receives the number. 0 when it is not there.

@@ -46,6 +46,9 @@ struct HookObserver {
   void (*committed)(Thread* thread, void* start, size_t length, const uintptr_t* frame);
   // Address space was given back: what was readable may not be any more.
   void (*invalidated)(void* start, size_t length);
+  // Somebody is about to close an object, and has closed it.
+  void (*closing)();
+  void (*closed)();
 };
 
 // V8 sets aside this much only for WebAssembly memories, whose pages it commits later.

@@ -38,7 +38,8 @@ const HookObserver& Observer() { return *g_observer.load(std::memory_order_acqui
   X(mmap64, void*, (void*, size_t, int, int, int, off_t)) \
   X(munmap, int, (void*, size_t))                         \
   X(mremap, void*, (void*, size_t, size_t, int, void*))   \
-  X(mprotect, int, (void*, size_t, int))
+  X(mprotect, int, (void*, size_t, int))                  \
+  X(dlclose, int, (void*))
 #define EXTMEM_DECLARE(name, result, arguments) result(*original_##name) arguments;
 EXTMEM_ORIGINALS(EXTMEM_DECLARE)
 #undef EXTMEM_DECLARE
@@ -254,6 +255,13 @@ void* InvalidateMmap64(void* address, size_t length, int protection, int flags, 
   return start;
 }
 
+int HookDlclose(void* object) {
+  Observer().closing();
+  const int result = original_dlclose(object);
+  Observer().closed();
+  return result;
+}
+
 template <typename Function>
 void* Address(Function* function) {
   return reinterpret_cast<void*>(function);
@@ -316,6 +324,7 @@ const HookedFunction kHookedFunctions[] = {
     EXTMEM_PLAIN(munmap, kInvalidate, HookMunmap),
     EXTMEM_PLAIN(mprotect, kInvalidate, InvalidateMprotect),
     EXTMEM_PLAIN(mmap64, kInvalidate, InvalidateMmap64),
+    EXTMEM_PLAIN(dlclose, kClose, HookDlclose),
 };
 const size_t kHookedFunctionCount = sizeof(kHookedFunctions) / sizeof(kHookedFunctions[0]);
 

@@ -15,6 +15,7 @@ enum class HookKind : uint8_t {
   kDelete,      // operator delete: only where it does not end in a free that is patched, or where that is spared
   kMap,         // mmap family: in every object but the executable
   kInvalidate,  // the same functions in the executable: V8's own mappings, of which we only learn that they changed
+  kClose,       // dlclose, in every object. Not dlopen: that looks at who calls it
 };
 
 struct HookedFunction {

@@ -25,6 +25,7 @@ struct Slot {
   uintptr_t old;
   uintptr_t hook;
   bool wrapped;  // somebody else wrote to it before we came to restore it
+  bool loaded;   // its object is there
 };
 
 constexpr size_t kMaxSlots = 8192;
@@ -37,7 +38,7 @@ uintptr_t g_stubs[kMaxFunctions];  // the executable's stub for each function, o
 uintptr_t g_libc = 0, g_loader = 0, g_vdso = 0, g_allocator = 0;
 bool g_new_is_direct = false;       // operator new is part of the allocator
 bool g_is_standard[kMaxFunctions];  // an operator of libstdc++, which ends in a malloc or a free of somebody else
-uint64_t g_adds = 0;
+uint64_t g_changes = 0;             // objects that came and went, as the loader counts them
 bool g_look_again = false;
 
 uintptr_t Self() { return reinterpret_cast<uintptr_t>(&kHookedFunctions); }
@@ -112,7 +113,7 @@ bool Skipped(const LoadedObject& object) {
 void Remember(std::atomic<uintptr_t>* place, uintptr_t old, uintptr_t hook) {
   size_t i = 0;
   while (i < g_slot_count && g_slots[i].place != place) i++;  // found: another object was unloaded here before
-  g_slots[i] = {place, old, hook, false};
+  g_slots[i] = {place, old, hook, false, true};
   if (i == g_slot_count) g_slot_count++;
 }
 
@@ -125,10 +126,14 @@ int ScanObject(dl_phdr_info* info, size_t, void* data) {
   Scan* scan = static_cast<Scan*>(data);
   const bool executable = scan->first;
   scan->first = false;
-  g_adds = info->dlpi_adds;
+  g_changes = info->dlpi_adds + info->dlpi_subs;
   g_report.objects++;
   LoadedObject object;
-  if (!ParseObject(*info, &object)) {
+  const bool readable = ParseObject(*info, &object);
+  for (size_t i = 0; i < g_slot_count; i++) {
+    if (object.Contains(reinterpret_cast<uintptr_t>(g_slots[i].place))) g_slots[i].loaded = true;
+  }
+  if (!readable) {
     if (!object.Contains(g_vdso)) g_report.unreadable_objects++;
     return 0;
   }
@@ -194,14 +199,25 @@ int RestoreObject(dl_phdr_info* info, size_t, void* data) {
   return 0;
 }
 
+template <typename Predicate>
+void KeepSlots(Predicate wanted) {
+  size_t kept = 0;
+  for (size_t i = 0; i < g_slot_count; i++) {
+    if (wanted(g_slots[i])) g_slots[kept++] = g_slots[i];
+  }
+  g_slot_count = kept;
+}
+
 void ScanAll() {
   g_report = {};
   Scan scan;
+  for (size_t i = 0; i < g_slot_count; i++) g_slots[i].loaded = false;
   dl_iterate_phdr(ScanObject, &scan);
+  KeepSlots([](const Slot& slot) { return slot.loaded; });
 }
 
 int FirstObject(dl_phdr_info* info, size_t, void* data) {
-  *static_cast<uint64_t*>(data) = info->dlpi_adds;
+  *static_cast<uint64_t*>(data) = info->dlpi_adds + info->dlpi_subs;
   return 1;
 }
 
@@ -339,10 +355,10 @@ HookStatus HookInstall(const HookObserver* observer) {
 }
 
 bool HookRescan() {
-  uint64_t adds = 0;
-  dl_iterate_phdr(FirstObject, &adds);
+  uint64_t changes = 0;
+  dl_iterate_phdr(FirstObject, &changes);
   // An object that another thread was still relocating shows unexpected values; one more look comes after each change.
-  bool changed = adds != g_adds;
+  bool changed = changes != g_changes;
   if (!changed && !g_look_again) return false;
   g_look_again = changed;
   ScanAll();
@@ -354,11 +370,7 @@ void HookRemove() {
   for (size_t i = 0; i < g_slot_count; i++) g_slots[i].wrapped = false;
   dl_iterate_phdr(RestoreObject, &writer);
   // Whoever wrapped us may go, and leave our hook behind: a later stop then knows what to write back.
-  size_t kept = 0;
-  for (size_t i = 0; i < g_slot_count; i++) {
-    if (g_slots[i].wrapped) g_slots[kept++] = g_slots[i];
-  }
-  g_slot_count = kept;
+  KeepSlots([](const Slot& slot) { return slot.wrapped; });
 }
 
 HookReport HookCoverage() { return g_report; }

@@ -10,10 +10,10 @@
 
 #include "os/clock.h"
 #include "os/lock.h"
+#include "os/modules.h"
 #include "os/own_pages.h"
 #include "os/proc_maps.h"
 #include "os/safe_read.h"
-#include "os/symbols.h"
 #include "profile/live.h"
 #include "profile/seen_mappings.h"
 
@@ -159,6 +159,30 @@ void Reserved(void* start, size_t length) {
   errno = saved;
 }
 
+// Around each dlclose, on its thread, which may call the loader: code of an object that was not noted yet is known
+// before it goes, and that of those that stay is not nobody's until the next tick. Whoever holds the control is not
+// waited for, since he may wait for the loader.
+void NoteIfFree() {
+  Thread* thread = ThisThread();
+  if (thread->busy || InForkedChild() || !g_control.TryAcquire()) return;
+  const int saved = errno;
+  thread->busy = true;
+  if (g_running) NoteModules();
+  thread->busy = false;
+  g_control.Release();
+  errno = saved;
+}
+
+void Closing() {
+  NoteIfFree();
+  ModulesUnload();
+}
+
+void Closed() {
+  ModulesUnload();
+  NoteIfFree();
+}
+
 void Invalidated(void* start, size_t length) { SafeReadForget(reinterpret_cast<uintptr_t>(start), length); }
 
 void Committed(Thread* thread, void* start, size_t length, const uintptr_t* frame) {
@@ -192,7 +216,7 @@ void Stop() {
   SeenForget();
 }
 
-constexpr HookObserver kObserver = {Allocated, Mapped, Unmapped, Reserved, Committed, Invalidated};
+constexpr HookObserver kObserver = {Allocated, Mapped, Unmapped, Reserved, Committed, Invalidated, Closing, Closed};
 
 }  // namespace
 
@@ -211,7 +235,7 @@ HookStatus ProfileStart(const ProfileOptions& options) {
   g_running = true;
   SafeReadForgetAll();  // what was unmapped before the hooks were there
   g_owner = ThisThread();
-  NoteModules(StackGeneration());
+  NoteModules();
   FollowReservations();
   SetMean(options.mean_bytes);
   return status;
@@ -234,7 +258,7 @@ bool ProfileRescan() {
   Locked locked(&g_control);
   if (!g_running) return false;
   const bool changed = HookRescan();
-  if (changed) NoteModules(StackNextGeneration());
+  if (changed || ModulesAreStale()) NoteModules();
   SweepIfCrowded();
   return changed;
 }

@@ -29,7 +29,6 @@ V8Layout g_layout;
 const char* g_missing = nullptr;
 bool g_layout_loaded = false;
 std::atomic<StackLevel> g_level{StackLevel::kNative};
-std::atomic<uint32_t> g_generation{0};
 std::atomic<uint32_t> g_isolates{0};
 std::atomic<uint64_t> g_decoded, g_unreadable, g_unwalked, g_broken, g_repaired, g_unplaced, g_unread;
 CacheEntry* g_cache = nullptr;
@@ -106,11 +105,11 @@ struct SampleWork {
 };
 
 uint32_t FrameAt(uint64_t pc, FrameKind kind) {
-  const uint32_t generation = g_generation.load(std::memory_order_relaxed);
-  const FrameKey key = {pc, static_cast<uint64_t>(kind) << 32 | generation, {}};
+  const FrameKey key = {pc, static_cast<uint64_t>(kind) << 32 | ModulesEpoch(), {}};
   uint64_t value;
   if (CacheFind(key, &value)) return static_cast<uint32_t>(value);
-  const FrameRecord record = {pc, 0, 0, 0, 0, kind, generation};
+  const CodePlace place = pc == 0 ? CodePlace{0, 0} : PlaceOf(pc);
+  const FrameRecord record = {place.at, 0, 0, 0, 0, kind, place.module};
   const uint32_t id = g_frames.Intern(&record, sizeof(record));
   if (id != 0) CachePut(key, id);
   return id;
@@ -296,8 +295,9 @@ __attribute__((noinline)) uint32_t CaptureMixed(V8Isolate* isolate, FrameWalk wa
 
 bool StackInit() {
   if (g_cache != nullptr) return true;
-  if (!g_strings.Init(1u << 14, 1u << 20) || !g_frames.Init(kMaxFrames, kMaxFrames * sizeof(FrameRecord)) ||
-      !g_stacks.Init(kMaxStacks, 1u << 21) || !g_groups.Init(1u << 13, 1u << 19)) {
+  if (!ModulesInit() || !g_strings.Init(1u << 14, 1u << 20) ||
+      !g_frames.Init(kMaxFrames, kMaxFrames * sizeof(FrameRecord)) || !g_stacks.Init(kMaxStacks, 1u << 21) ||
+      !g_groups.Init(1u << 13, 1u << 19)) {
     return false;
   }
   g_lines = OwnArray<std::atomic<LinePlace>>(kMaxFrames);
@@ -313,9 +313,6 @@ const char* StackLoadLayout() {
 }
 
 void StackSetLevel(StackLevel level) { g_level.store(level, std::memory_order_relaxed); }
-
-uint32_t StackNextGeneration() { return g_generation.fetch_add(1, std::memory_order_relaxed) + 1; }
-uint32_t StackGeneration() { return g_generation.load(std::memory_order_relaxed); }
 
 bool StackRegisterThread(Thread* thread) {
   const bool reads_checked = SafeReadWorks();
@@ -358,7 +355,7 @@ bool StackIsCrowded() {
   for (const InternTable* table : {&g_strings, &g_frames, &g_stacks, &g_groups}) {
     if (table->IsCrowded()) return true;
   }
-  return false;
+  return ModulesAreCrowded();
 }
 
 namespace {
@@ -370,7 +367,7 @@ bool IsOfSweptFrame(const std::atomic<LinePlace>* line) { return !g_kept_frames[
 }  // namespace
 
 void StackSweep() {
-  std::vector<bool> stacks(g_stacks.count()), strings(g_strings.count());
+  std::vector<bool> stacks(g_stacks.count()), strings(g_strings.count()), modules;
   g_kept_frames.assign(g_frames.count(), false);
   for (uint32_t stack = 1; stack < g_stacks.count(); stack++) {
     if (g_stacks.IsVacant(stack)) continue;
@@ -389,6 +386,9 @@ void StackSweep() {
     }
     const FrameRecord& record = *static_cast<const FrameRecord*>(g_frames.Bytes(frame));
     strings[record.name] = strings[record.script] = true;
+    if (record.kind == FrameKind::kJavaScript || (record.detail & kNoModule) != 0) continue;
+    if (record.detail >= modules.size()) modules.resize(record.detail + 1);
+    modules[record.detail] = true;
   }
   ForgetAwaited(IsOfSweptFrame);
   // What the cache leads to may be gone; groups are known through it alone.
@@ -397,13 +397,22 @@ void StackSweep() {
   }
   g_groups.Sweep(std::vector<bool>(g_groups.count()));
   // A table that could not be swept keeps more than it needs, never less: what refers to others goes first.
-  if (g_stacks.Sweep(stacks) && g_frames.Sweep(g_kept_frames)) g_strings.Sweep(strings);
+  if (g_stacks.Sweep(stacks) && g_frames.Sweep(g_kept_frames)) {
+    g_strings.Sweep(strings);
+    ForgetModules(modules);
+  }
   g_kept_frames = {};
 }
 
 const InternTable& StackStrings() { return g_strings; }
 const InternTable& StackFrames() { return g_frames; }
 const InternTable& Stacks() { return g_stacks; }
+
+CodePlace FramePlace(uint32_t frame) {
+  const FrameRecord& record = *static_cast<const FrameRecord*>(g_frames.Bytes(frame));
+  if (record.kind == FrameKind::kJavaScript) return {0, 0};
+  return {record.place, record.detail};
+}
 
 LinePlace FrameLine(uint32_t frame) {
   const FrameRecord& record = *static_cast<const FrameRecord*>(g_frames.Bytes(frame));

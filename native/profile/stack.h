@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "os/modules.h"
 #include "profile/hook.h"
 #include "profile/intern.h"
 #include "v8/frames.h"
@@ -34,13 +35,13 @@ enum class StackLevel : uint32_t { kNative, kNames, kLines };
 
 // Interned byte for byte, so it has no padding.
 struct FrameRecord {
-  uint64_t place;   // return address; of JavaScript whose line was not known at first sight its script (ScriptRef.key)
+  uint64_t place;   // CodePlace.at; of JavaScript whose line was not known at first sight its script (ScriptRef.key)
   uint32_t name;    // in StackStrings(), 0 = none
   uint32_t script;  // likewise
   int32_t line;     // from 1, 0 = see FrameLine()
   int32_t column;
   FrameKind kind;
-  uint32_t detail;  // how many objects had been unloaded when the pc was seen; of such JavaScript, its position
+  uint32_t detail;  // CodePlace.module; of such JavaScript, its position
 };
 
 constexpr uint32_t kMaxDepth = 128;
@@ -61,9 +62,6 @@ bool StackInit();
 // Loads the layout of the running V8 once. The first number that is missing, or null.
 const char* StackLoadLayout();
 void StackSetLevel(StackLevel level);
-// Objects were unloaded: addresses seen from now on may mean something else.
-uint32_t StackNextGeneration();
-uint32_t StackGeneration();
 
 // Learns the bounds of the calling thread and the code of its isolate. Not from a hook.
 bool StackRegisterThread(Thread* thread);
@@ -75,11 +73,13 @@ uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bo
 
 const InternTable& StackStrings();
 const InternTable& StackFrames();  // of FrameRecord
-// Gives the numbers of stacks that hold nothing, and of frames and names of such stacks alone, to others when the
-// tables get crowded. Precondition: no thread is in CaptureStack() or between it and what it does with the number.
+// Gives the numbers of stacks that hold nothing, and of frames, names and modules of such stacks alone, to others when
+// the tables get crowded. Precondition: no thread is in CaptureStack() or between it and what it does with the number.
 void StackSweep();
 bool StackIsCrowded();
 
+// Where a frame of native code or of a builtin is.
+CodePlace FramePlace(uint32_t frame);
 // Where a frame of JavaScript is; 0 while its line is not known.
 LinePlace FrameLine(uint32_t frame);
 const InternTable& Stacks();  // of uint32_t frame numbers, innermost first

@@ -42,7 +42,9 @@ const uint32_t* FramesOf(uint32_t stack, size_t* count) {
 }
 
 uintptr_t AddressAt(uint32_t frame) {
-  return static_cast<const extmem::FrameRecord*>(extmem::StackFrames().Bytes(frame))->place;
+  const extmem::CodePlace place = extmem::FramePlace(frame);
+  if ((place.module & extmem::kNoModule) != 0) return place.at;
+  return extmem::KnownModules()[place.module].base + place.at;
 }
 
 bool IsOurs(uintptr_t pc) {
@@ -156,7 +158,7 @@ bool WhatAChildCallsDoesNothing() {
   extmem::ProfileRegisterThread();
   const bool captures = extmem::ProfileCapture() != 0;
   const bool sees = extmem::SeenCount().ranges != 0;
-  extmem::NoteModules(extmem::StackGeneration());
+  extmem::NoteModules();
   const bool knows = !extmem::KnownModules().empty();
   extmem::ProfileUnregisterThread();
   extmem::ProfileThreadEnds();
@@ -172,7 +174,7 @@ void ForkedChildrenWaitForNoLock() {
   };
   std::thread holders[] = {
       std::thread(repeat, [] { extmem::ProfileRescan(); }),                              // the control
-      std::thread(repeat, [] { extmem::NoteModules(extmem::StackGeneration()); }),       // the list of modules
+      std::thread(repeat, [] { extmem::NoteModules(); }),                                // the list of modules
       std::thread(repeat, [] { extmem::SeenMapped(0x100000000, size_t{1} << 20, 1); }),  // seen mappings
   };
   bool well = true;

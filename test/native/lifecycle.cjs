@@ -31,7 +31,7 @@ const startWorker = (name, addon) => new Worker(__filename, { workerData: { name
 function everyCall(binding) {
   // Enough for each of them.
   const numbers = new Float64Array(100);
-  const addresses = Float64Array.from({ length: 8 }, (_, i) => 4096 * i);
+  const frames = Float64Array.from({ length: 8 }, (_, i) => i);
   const bytes = Buffer.from('x');
   let frame = 1;
   const quick = {
@@ -73,7 +73,7 @@ function everyCall(binding) {
     profileRescan: () => binding.profileRescan(),
     profileStart: () => binding.profileStart(4096, 0, 64, 1),
     profileStop: () => binding.profileStop(),
-    profileSymbols: () => binding.profileSymbols(addresses),
+    profileSymbols: () => binding.profileSymbols(frames),
     profileUnregister: () => binding.profileUnregister(),
     run: () => binding.run(everything),
   };

@@ -28,10 +28,7 @@ async function heldByTorture() {
   const held = { bytes: 0, blocks: 0 };
   for (const { stack, liveSamples, allocatedBytes, freedBytes } of finish(readTotals(binding))) {
     if (liveSamples === 0) continue;
-    const frames = [...binding.profileStack(stack)].map((id) => binding.profileFrame(id));
-    const names = await binding.profileSymbols(
-      Float64Array.from(frames.flatMap(({ pc, generation }) => [pc, generation])),
-    );
+    const names = await binding.profileSymbols(binding.profileStack(stack));
     if (!names.split('\0', 1)[0].endsWith('torture.node')) continue;
     held.bytes += allocatedBytes - freedBytes;
     held.blocks += liveSamples;
