@@ -5,7 +5,8 @@
 //
 // Order. There are two kinds, and who holds one of the second takes none of the first:
 //   no hook takes it   the profiler's control, the list of modules, the reader's state, the table of isolates. Its
-//                      owner may allocate and call the loader. Under the control the list may be taken, else never two.
+//                      owner may allocate and call the loader. (That of dlclose, whose caller may do so too, takes the
+//                      control when it is free.) Under the control the list may be taken, else never two.
 //                      The reserve of descriptors may be taken under any of them.
 //   hooks take it      interned tables, seen mappings, vacant isolates, own pages. Held for microseconds, never across
 //                      an allocation or a call into the loader: either may end in a hook that waits for it. Own pages
