@@ -44,7 +44,8 @@ Napi::Value FindHeapCounters(const Napi::CallbackInfo& info) {
   HeapCounters& counters = HeapCountersOf(info);
   if (!counters.Find(static_cast<uint64_t>(IntegerAt(info, 0, -1)))) return env.Null();
   Napi::Array names = Napi::Array::New(env, counters.spaces());
-  for (uint32_t i = 0; i < counters.spaces(); i++) names[i] = Napi::String::New(env, counters.SpaceName(i));
+  // Not by an index, which dies of a worker that is terminated meanwhile.
+  for (uint32_t i = 0; i < counters.spaces(); i++) names.Set(i, Napi::String::New(env, counters.SpaceName(i)));
   return names;
 }
 

@@ -74,6 +74,7 @@ function everyCall(binding) {
     profileStart: () => binding.profileStart(4096, 0, 64, 1),
     profileStop: () => binding.profileStop(),
     profileSymbols: () => binding.profileSymbols(frames),
+    profileTotalsLater: () => binding.profileTotalsLater(),
     profileUnregister: () => binding.profileUnregister(),
     run: () => binding.run(everything),
   };
