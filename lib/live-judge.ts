@@ -2,6 +2,7 @@
  * The judge, fed live: it escalates on suspicion, and tells the sampler what only a judgement knows. All that it uses
  * is on the sample, hence in the line, hence in a recording.
  */
+import { isAttended } from './attended.js';
 import type { Binding } from './binding/binding.js';
 import { Judge, type Judgement, type JudgeOptions } from './judge/judge.js';
 import type { Verdict } from './judge/verdicts.js';
@@ -20,7 +21,7 @@ export class LiveJudge implements Outlook {
   #isRefusalTold = false;
 
   constructor(options: JudgeOptions, binding: Binding | null) {
-    this.#heapSites = new HeapSites(binding);
+    this.#heapSites = new HeapSites(binding, isAttended());
     this.#judge = new Judge(options);
     this.#looksAfterSuspicion = options.window;
   }

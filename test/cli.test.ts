@@ -60,10 +60,10 @@ test('run: exit code, arguments and signals of the program pass through', async 
   const path = directory(t);
   const program = join(path, 'program.cjs');
   const file = join(path, 'out.ndjson');
-  writeFileSync(program, 'console.log(process.argv.slice(2).join()); process.exit(7);');
+  writeFileSync(program, 'console.log(process.argv.slice(2).join(), process.env.EXTMEM_ATTENDED); process.exit(7);');
   const ended = await cli(['run', '--interval', '50ms', `--destination=${file}`, program, '--own', 'x']);
   t.equal(ended.code, 7);
-  t.equal(ended.stdout, '--own,x\n');
+  t.equal(ended.stdout, '--own,x 1\n', 'and that somebody attends is told');
   t.equal(lastLine(ended.stderr), `extmem: next: extmem top ${file}`);
   const start = parseLine(readFileSync(file, 'utf8').split('\n')[0] ?? '');
   t.match(start?.record, { kind: 'start', options: { intervalMs: 50 } });

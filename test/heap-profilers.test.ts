@@ -44,6 +44,8 @@ for (const node of nodes) {
     const large = await report('plainLarge', ['--expose-gc']);
     t.match(large, { found: null, collections: 0, running: false, others: false });
     t.match(large.refusal, /collects all garbage, some \d+ ms at \d+ MiB of heap/);
+    const attended = await report('plainLargeAttended', ['--expose-gc']);
+    t.match(attended, { found: ['leak'], collections: 1, refusal: null }, 'but it is for somebody who waits for it');
   });
 
   test(`node ${node.major}: a process that ends while it runs ends well`, async (t) => {

@@ -37,7 +37,7 @@ const lib: readonly Floor[] = [
   { rooms: ['call-sites.ts'], rule: 'the running stack, by settings that everybody shares' },
   { rooms: ['slices.ts'], rule: 'when the steps of a work are done' },
   {
-    rooms: ['enabled.ts', 'errors.ts', 'own-only.ts', 'package.ts', 'text.ts', 'work.ts'],
+    rooms: ['attended.ts', 'enabled.ts', 'errors.ts', 'own-only.ts', 'package.ts', 'text.ts', 'work.ts'],
     rule: 'words that everybody uses; they import nothing',
   },
 ];

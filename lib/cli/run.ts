@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
+import { attendedVariable } from '../attended.js';
 import { ExtmemError } from '../errors.js';
 import { nearest, optionTable, resolveOptions } from '../options.js';
 import { printable } from '../text.js';
@@ -74,7 +75,7 @@ async function run(args: readonly string[]): Promise<number> {
 
   const child = spawn(process.execPath, ['--require', register, script, ...rest], {
     stdio: 'inherit',
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...env, [attendedVariable]: '1' },
   });
   // A terminal signals the whole group, the program included: passed on, it would come twice.
   const fromTerminal = new Set<string>(

@@ -3,7 +3,8 @@
  * is suspected, through an inspector session inside this process: no port is opened, and a healthy service pays nothing.
  *
  * Started by the addon, V8 answers in a millisecond or some, with what it has not collected yet. Started through the
- * inspector it collects all garbage first, which is a pause that nobody asked for: not done where it would be a long one.
+ * inspector it collects all garbage first, which is a pause that nobody asked for: not done where it would be a long one,
+ * unless somebody attends.
  * Either way readings rest 200 times their last duration, and one that took too long is the last.
  *
  * V8 has one such profiler in an isolate, shared by all who ask for it without a word: who starts it second gets the
@@ -188,7 +189,11 @@ export class HeapSites {
   /** Readings collect all garbage. */
   #collects = false;
 
-  constructor(binding: Binding | null) {
+  readonly #attended: boolean;
+
+  /** @param attended somebody waits for the answer, however long the pause for it. */
+  constructor(binding: Binding | null, attended: boolean) {
+    this.#attended = attended;
     this.#binding = binding;
     this.#counters = heapCounters(binding);
   }
@@ -213,7 +218,7 @@ export class HeapSites {
       this.#startedMs = performance.now();
       this.#collects = started === null;
       if (started === true) return;
-      const tooLong = started === null ? tooLongACollection(this.#counters) : null;
+      const tooLong = this.#tooLong();
       if (tooLong !== null) {
         this.#refuse(tooLong);
         return;
@@ -240,11 +245,15 @@ export class HeapSites {
     return answers;
   }
 
+  #tooLong(): string | null {
+    return this.#collects && !this.#attended ? tooLongACollection(this.#counters) : null;
+  }
+
   /** Live sites now, or `null` when nothing can be said or it is too early. */
   read(): Site[] | null {
     const askedMs = monotonicMs();
     if (!this.#pace.permits(askedMs)) return null;
-    const tooLong = this.#collects ? tooLongACollection(this.#counters) : null;
+    const tooLong = this.#tooLong();
     if (tooLong !== null) {
       this.stop();
       this.#refusal = tooLong;

@@ -18,7 +18,7 @@ function ask(method, params = {}) {
 }
 const isRunning = () => typeof ask('HeapProfiler.getSamplingProfile') === 'object';
 
-const sites = new HeapSites(who.startsWith('plain') ? null : binding);
+const sites = new HeapSites(who.startsWith('plain') ? null : binding, who.endsWith('Attended'));
 const report = (more = {}) =>
   console.log(JSON.stringify({ running: sites.running, refusal: sites.refusal, others: isRunning(), ...more }));
 
@@ -71,6 +71,7 @@ const cases = {
   /** Without the addon, at a small heap and at a large one. */
   plainSmall: () => read(12),
   plainLarge: () => read(60, 60),
+  plainLargeAttended: () => read(60, 60),
   /** Ends as it is, with a profiler that runs. */
   left() {
     sites.start();
