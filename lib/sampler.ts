@@ -32,6 +32,8 @@ import { finish, type Work } from './work.js';
 const slowestAllocatorCallUs = 20_000;
 /** Sites are read on every so manieth sample: their number, not that of samples, is what a reading costs. */
 const samplesPerSites = 10;
+/** One has them read, the next one looks at what was read, and the next has them. */
+const samplesToSites = 2;
 
 /** `null` where /proc is missing. */
 function rssByNode(): number | null {
@@ -171,7 +173,8 @@ export class Sampler {
     yield;
     const native = session?.profiler.numbers() ?? null;
     const nativeSites = session === null ? null : yield* session.profiler.takeSites();
-    if (this.#seq % samplesPerSites === samplesPerSites - 1 && session !== null) yield* session.profiler.refreshSites();
+    if (session !== null) yield* session.profiler.lookAtSites();
+    if (this.#seq % samplesPerSites === samplesPerSites - samplesToSites) session?.profiler.readSites();
     yield;
     // Last: sites of the JS heap may collect all garbage, and the rest of the sample is from before.
     const sites = [...(nativeSites ?? []), ...(session?.outlook.heapSites() ?? [])];

@@ -84,10 +84,10 @@ t.test('stacks of one site are joined', async (t) => {
 
 t.test('rows of the binding', async (t) => {
   const [row] = finish(
-    readTotals({
-      stackFields: ['liveSamples', 'oldestSecond', 'variance', 'stack', 'freedBytes', 'allocatedBytes'],
-      profileTotals: () => Float64Array.of(2, Number.NaN, 9, 7, 50, 100),
-    }),
+    readTotals(
+      { stackFields: ['liveSamples', 'oldestSecond', 'variance', 'stack', 'freedBytes', 'allocatedBytes'] },
+      Float64Array.of(2, Number.NaN, 9, 7, 50, 100),
+    ),
   );
   t.match(row, { stack: 7, allocatedBytes: 100, freedBytes: 50, variance: 9, liveSamples: 2, oldestSecond: null });
 });

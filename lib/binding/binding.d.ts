@@ -404,6 +404,8 @@ export interface Binding {
   profileCounters(into: Float64Array): void;
   /** One row for each stack that has samples. */
   profileTotals(): Float64Array;
+  /** The same, read off this thread. */
+  profileTotalsLater(): Promise<Float64Array>;
   /** Frame ids of a stack, innermost first. */
   profileStack(stack: number): Float64Array;
   /** What a frame id stands for; null: no frame has it. What does not apply is 0 or empty. `pc`: from the base of its module, if that is known. */

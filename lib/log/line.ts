@@ -68,10 +68,32 @@ function printableOptions(options: ResolvedOptions): Record<string, unknown> {
   return { ...options, destination: text };
 }
 
+/**
+ * The text of JSON.stringify, a little at a time: with sites and their frames a line has tens of KB.
+ */
+function* objectText(record: object): Work<string> {
+  const parts: string[] = [];
+  for (const [key, value] of Object.entries(record)) {
+    if (value === undefined) continue;
+    const text = Array.isArray(value) ? yield* arrayText(value) : JSON.stringify(value);
+    parts.push(`${JSON.stringify(key)}:${text}`);
+  }
+  return `{${parts.join(',')}}`;
+}
+
+function* arrayText(values: readonly unknown[]): Work<string> {
+  const parts: string[] = [];
+  for (const value of values) {
+    parts.push(JSON.stringify(value));
+    yield;
+  }
+  return `[${parts.join(',')}]`;
+}
+
 /** Writes records as lines. `lostLines` on each line is the count since the start, so that a gap shows afterwards. */
 export class Log {
   readonly #sink: Sink;
-  readonly #hostname = hostname();
+  readonly #hostname = JSON.stringify(hostname());
 
   constructor(sink: Sink) {
     this.#sink = sink;
@@ -81,19 +103,13 @@ export class Log {
     finish(this.writing(record, msg, lineLevel, timeMs));
   }
 
-  /** The same, which may be put down between the making of the line and its writing. */
+  /** The same, which may be put down while the line is made, and before it is written. */
   *writing(record: LineRecord, msg: string, lineLevel: keyof typeof level, timeMs: number): Work<void> {
     const extmem = { v: formatVersion, ...record, lostLines: this.#sink.lostLines };
     const fields = { level: level[lineLevel], msg: printable(msg), extmem };
-    const line = JSON.stringify({
-      level: fields.level,
-      time: timeMs,
-      pid: process.pid,
-      hostname: this.#hostname,
-      name: 'extmem',
-      extmem,
-      msg: fields.msg,
-    });
+    const line =
+      `{"level":${fields.level},"time":${timeMs},"pid":${process.pid},"hostname":${this.#hostname},"name":"extmem",` +
+      `"extmem":${yield* objectText(extmem)},"msg":${JSON.stringify(fields.msg)}}`;
     yield;
     this.#sink.write(line, fields);
   }

@@ -85,11 +85,13 @@ export class NativeProfile {
   }
 }
 
-/** What was live at one moment. */
+/** What was live at one moment, further on from tick to tick: whatever takes long is done off this thread in between. */
 interface Reading {
   readonly nowSecond: number;
-  readonly totals: readonly StackTotals[];
-  readonly unnamed: readonly Unnamed[];
+  /** Rows of the totals; `null` until they were read. */
+  numbers: Float64Array | null;
+  totals: readonly StackTotals[];
+  unnamed: readonly Unnamed[];
   /** Of these; `null` until they were looked up. */
   symbols: string | null;
 }
@@ -182,23 +184,34 @@ export class NativeProfiler {
     return this.#ownBytes;
   }
 
-  /** Reads what is live, for `takeSites()` of a later sample: symbols are looked up off this thread. */
-  *refreshSites(): Work<void> {
-    if (this.#binding === null || this.#reader === null || this.#reading !== null) return;
+  /** Has what is live read off this thread, for `lookAtSites()` of a later sample. */
+  readSites(): void {
+    if (this.#binding === null || this.#reading !== null) return;
     const [nowSecond] = process.hrtime();
-    const totals = yield* readTotals(this.#binding);
-    const unnamed = yield* this.#reader.look(totals.map(({ stack }) => stack));
-    const reading: Reading = { nowSecond, totals, unnamed, symbols: null };
+    const reading: Reading = { nowSecond, numbers: null, totals: [], unnamed: [], symbols: null };
     this.#reading = reading;
-    this.#reader.lookUp(unnamed).then(
-      (symbols) => {
-        reading.symbols = symbols;
-      },
-      // Nobody waits for sites, and why they could not be read is no news for the host.
-      () => {
-        this.#reading = null;
-      },
-    );
+    this.#later(this.#binding.profileTotalsLater(), (numbers) => {
+      reading.numbers = numbers;
+    });
+  }
+
+  /** Looks at what was read, if anything was, for `takeSites()` of a later sample: symbols are looked up off this thread. */
+  *lookAtSites(): Work<void> {
+    const reading = this.#reading;
+    if (this.#binding === null || this.#reader === null || reading === null || reading.numbers === null) return;
+    reading.totals = yield* readTotals(this.#binding, reading.numbers);
+    reading.numbers = null;
+    reading.unnamed = yield* this.#reader.look(reading.totals.map(({ stack }) => stack));
+    this.#later(this.#reader.lookUp(reading.unnamed), (symbols) => {
+      reading.symbols = symbols;
+    });
+  }
+
+  /** Nobody waits for sites, and why they could not be read is no news for the host. */
+  #later<Result>(promise: Promise<Result>, take: (result: Result) => void): void {
+    promise.then(take, () => {
+      this.#reading = null;
+    });
   }
 
   /** The sites that held most at the last refresh, handed out once. `null` when there is nothing new. */
@@ -225,7 +238,7 @@ export class NativeProfiler {
       sampleBytes: this.#counters?.read().meanBytes ?? 0,
     };
     const [nowSecond] = process.hrtime();
-    const totals = this.#binding === null ? [] : finish(readTotals(this.#binding));
+    const totals = this.#binding === null ? [] : finish(readTotals(this.#binding, this.#binding.profileTotals()));
     if (this.#reader !== null) {
       const unnamed = finish(this.#reader.look(totals.map(({ stack }) => stack)));
       finish(this.#reader.name(unnamed, await this.#reader.lookUp(unnamed)));

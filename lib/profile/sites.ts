@@ -56,9 +56,10 @@ export function interval95(bytes: number, variance: number): [low: number, high:
   return [Math.max(0, Math.round(bytes + half - spread)), Math.round(bytes + half + spread)];
 }
 
-export function* readTotals(binding: Pick<Binding, 'stackFields' | 'profileTotals'>): Work<StackTotals[]> {
+/** @param numbers of `profileTotals()`. */
+export function* readTotals({ stackFields }: Pick<Binding, 'stackFields'>, numbers: Float64Array): Work<StackTotals[]> {
   const rows: StackTotals[] = [];
-  for (const row of rowsOf<StackNumbers>(binding.stackFields, binding.profileTotals())) {
+  for (const row of rowsOf<StackNumbers>(stackFields, numbers)) {
     rows.push({
       stack: row.stack,
       allocatedBytes: row.allocatedBytes,

@@ -45,7 +45,7 @@ void ProfileThreadEnds();
 // from a hook.
 __attribute__((noinline)) uint64_t ProfileCapture();
 
-// While one exists, numbers of stacks and frames keep their meaning. Not from a hook; no JavaScript runs meanwhile.
+// While one exists, numbers of stacks and frames keep their meaning. Not from a hook; on any thread.
 class ProfileReading {
  public:
   ProfileReading();

@@ -44,7 +44,7 @@ function hold(bytes, count) {
 function liveOf(name) {
   let bytes = 0;
   let variance = 0;
-  for (const row of finish(readTotals(binding))) {
+  for (const row of finish(readTotals(binding, binding.profileTotals()))) {
     const frames = [...binding.profileStack(row.stack)].map((id) => binding.profileFrame(id));
     if (!frames.some((frame) => frame?.name === name)) continue;
     bytes += row.allocatedBytes - row.freedBytes;

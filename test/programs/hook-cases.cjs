@@ -26,7 +26,9 @@ const exited = (thread) => new Promise((resolve) => thread.on('exit', resolve));
 /** Live blocks whose innermost frame is the torture's. Threads leave others of the loader and of libc behind. */
 async function heldByTorture() {
   const held = { bytes: 0, blocks: 0 };
-  for (const { stack, liveSamples, allocatedBytes, freedBytes } of finish(readTotals(binding))) {
+  for (const { stack, liveSamples, allocatedBytes, freedBytes } of finish(
+    readTotals(binding, binding.profileTotals()),
+  )) {
     if (liveSamples === 0) continue;
     const names = await binding.profileSymbols(binding.profileStack(stack));
     if (!names.split('\0', 1)[0].endsWith('torture.node')) continue;
