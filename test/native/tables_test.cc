@@ -148,17 +148,20 @@ void TestSweepGivesNumbersAnew() {
   auto holds = [](uint32_t id, uint32_t i) {
     return id != 0 && table.Length(id) == (i % 3 + 2) * 4 && *static_cast<const uint32_t*>(table.Bytes(id)) == i;
   };
-  uint64_t old = table.Handle(number(1));
+  uint64_t old = table.Handle(number(1)), older = old;
   uint32_t kept_id = number(0);
   const uint64_t kept_handle = table.Handle(kept_id);
   int wrong = 0, stale = 0;
   for (uint32_t i = 1; i < 50000; i++) {
     wrong += !holds(number(i), i);
     if (!table.IsCrowded()) continue;
+    // By now the number of what the last sweep removed is another one's.
+    stale += older != old && table.FromHandle(static_cast<int64_t>(older)) != 0;
     std::vector<bool> kept(table.count());
     kept[kept_id] = true;
     CHECK(table.Sweep(kept));
     stale += table.FromHandle(static_cast<int64_t>(old)) != 0;
+    older = old;
     wrong += number(0) != kept_id || !holds(kept_id, 0);
     const uint32_t fresh = number(i);
     wrong += !holds(fresh, i) || table.in_use() != 2;
