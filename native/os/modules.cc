@@ -1,7 +1,10 @@
 #include "os/modules.h"
 
+#include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -158,7 +161,9 @@ size_t CountGone() {
 
 FileVersion VersionOf(const std::string& path) {
   struct stat found;
-  if (stat(path.empty() ? "/proc/self/exe" : path.c_str(), &found) != 0) return {};
+  // Raw: stat as a symbol is bound to glibc 2.33.
+  const char* file = path.empty() ? "/proc/self/exe" : path.c_str();
+  if (syscall(SYS_newfstatat, AT_FDCWD, file, &found, 0) != 0) return {};
   return {found.st_dev, found.st_ino, static_cast<uint64_t>(found.st_size),
           found.st_mtim.tv_sec * INT64_C(1'000'000'000) + found.st_mtim.tv_nsec};
 }
