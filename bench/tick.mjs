@@ -6,24 +6,30 @@
 //
 // Cold is as in a service with 10 s between two ticks: in between it parses, sorts, hashes, compresses and walks over
 // 32 MiB. Warm is an idle one, every 50 ms. A tick is cut into pieces between which the event loop turns; the longest
-// piece of each, by the session's own account in wall time, is what a request may have to wait for.
+// piece of each, by the session's own account in wall time, is what a request may have to wait for. What the host sees of
+// that is asked of a loop that turns without a pause: how long its turns take, with a session and without one in turns.
+// What a tick allocates is the growth of a heap that is too large to be collected meanwhile.
 //
-//   npm run build && node bench/tick.mjs          (of the Node that runs it; 300 ticks a row)
+//   npm run build && node bench/tick.mjs          (of the Node that runs it; 200 ticks a row)
 import { createHash } from 'node:crypto';
 import { mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createHistogram } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import { deflateSync } from 'node:zlib';
 import { start } from 'extmem';
-import { main, quantile, report, trial } from './trial.mjs';
+import { main, median, quantile, report, trial } from './trial.mjs';
 
 const file = fileURLToPath(import.meta.url);
 const intervalMs = 50;
-const ticks = 300;
+const ticks = 200;
 /** These compile. */
 const ticksBefore = 20;
+const polledRounds = 3;
+const polledMs = 3000;
 
 const documents = Array.from({ length: 40 }, (_, id) => ({ id, name: `name ${id}`, tags: ['a', 'b', `c${id}`] }));
 const text = Buffer.from(JSON.stringify(documents));
@@ -51,7 +57,41 @@ function byHand(line) {
   written += JSON.stringify({ ...line, rss, arrayBuffers, used_heap_size, spaces: getHeapSpaceStatistics() }).length;
 }
 
+/** Turns of a loop that has nothing to do but to turn. */
+async function poll(mode, destination) {
+  if (mode === 'on') start({ interval: intervalMs, destination });
+  await sleep(intervalMs * ticksBefore);
+  const turns = createHistogram();
+  let [over150us, over1ms] = [0, 0];
+  const startedMs = performance.now();
+  await new Promise((resolve) => {
+    let beforeMs = startedMs;
+    const turn = () => {
+      const nowMs = performance.now();
+      const tookMs = nowMs - beforeMs;
+      turns.record(Math.max(1, Math.round(tookMs * 1e6)));
+      if (tookMs > 0.15) over150us++;
+      if (tookMs > 1) over1ms++;
+      beforeMs = nowMs;
+      if (nowMs - startedMs < polledMs) setImmediate(turn);
+      else resolve();
+    };
+    setImmediate(turn);
+  });
+  report({ p9999Us: turns.percentile(99.99) / 1000, maxUs: turns.max / 1000, over150us, over1ms });
+}
+
+async function allocate(mode, destination) {
+  if (mode === 'on') start({ interval: intervalMs, destination });
+  await sleep(intervalMs * ticksBefore);
+  const before = process.memoryUsage().heapUsed;
+  await sleep(intervalMs * ticks);
+  report({ bytesPerTick: (process.memoryUsage().heapUsed - before) / ticks });
+}
+
 async function child(mode, pace, destination) {
+  if (pace === 'polled') return poll(mode, destination);
+  if (pace === 'allocated') return allocate(mode, destination);
   const schedstat = openSync(`/proc/self/task/${process.pid}/schedstat`);
   const bytes = Buffer.alloc(96);
   // As of when the thread slept last, which is before whoever asks woke up.
@@ -107,6 +147,34 @@ export async function bench() {
         { what: "… the yardstick: Node's own counters and a line, by hand", value: spread(hand.tickUs, baseUs) },
       );
     }
+    const destination = join(directory, 'lines.ndjson');
+    const polled = { off: [], on: [], again: [] };
+    for (let round = 0; round < polledRounds; round++) {
+      for (const [name, results] of Object.entries(polled)) {
+        results.push(await trial(file, [name === 'on' ? 'on' : 'off', 'polled', destination]));
+      }
+    }
+    const each = (of) =>
+      Object.entries(polled)
+        .map(([name, results]) => `${name} ${Math.round(median(results.map(of)) * 10) / 10}`)
+        .join(', ');
+    const seconds = polledMs / 1000;
+    const ticksIn = polledMs / intervalMs;
+    rows.push(
+      { what: 'a turn of the polling loop, p99.99', value: `${each((result) => result.p9999Us)} µs` },
+      { what: '… longest', value: `${each((result) => result.maxUs)} µs` },
+      {
+        what: `… longer than 150 µs in a second (${ticksIn / seconds} ticks)`,
+        value: each((result) => result.over150us / seconds),
+      },
+      { what: '… longer than 1 ms', value: each((result) => result.over1ms / seconds) },
+    );
+    // Large enough for all that is allocated.
+    const flags = ['--min-semi-space-size=64', '--max-semi-space-size=64'];
+    const bytesOf = async (mode) => (await trial(file, [mode, 'allocated', destination], { flags })).bytesPerTick;
+    const bytes = { off: await bytesOf('off'), on: await bytesOf('on'), again: await bytesOf('off') };
+    const kilobytes = Object.entries(bytes).map(([name, count]) => `${name} ${(count / 1000).toFixed(1)}`);
+    rows.push({ what: 'allocated on the JS heap per tick', value: `${kilobytes.join(', ')} kB` });
   } finally {
     rmSync(directory, { recursive: true });
   }
