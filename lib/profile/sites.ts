@@ -83,9 +83,6 @@ export interface Unnamed {
   readonly kind: FrameKind;
 }
 
-/** As many as the native table holds. */
-const maxFrames = 32_768;
-
 /** Reads stacks from the binding, and names their addresses once. */
 export class StackReader {
   readonly #binding: Binding;
@@ -99,13 +96,10 @@ export class StackReader {
   /** Reads what the given stacks need and is not known. Returns the addresses among it, for `name()`. */
   *look(stacks: Iterable<number>): Work<Unnamed[]> {
     const unnamed: Unnamed[] = [];
-    // Code that comes and goes has any number of frames, of which those alive are few.
-    if (this.#frames.size > maxFrames || this.#stacks.size > maxFrames) {
-      this.#frames.clear();
-      this.#stacks.clear();
-    }
+    const looked = new Set<number>();
     for (const stack of stacks) {
       yield;
+      looked.add(stack);
       const ids = this.#binding.profileStack(stack);
       this.#stacks.set(stack, ids);
       for (const id of ids) {
@@ -120,7 +114,21 @@ export class StackReader {
         yield;
       }
     }
+    if (this.#stacks.size > 2 * looked.size) yield* this.#keep(looked);
     return unnamed;
+  }
+
+  /** Code that comes and goes has any number of stacks and frames, of which those alive are few. */
+  *#keep(stacks: ReadonlySet<number>): Work<void> {
+    const frames = new Set<number>();
+    for (const [stack, ids] of this.#stacks) {
+      yield;
+      if (!stacks.has(stack)) this.#stacks.delete(stack);
+      else for (const id of ids) frames.add(id);
+    }
+    for (const id of this.#frames.keys()) {
+      if (!frames.has(id)) this.#frames.delete(id);
+    }
   }
 
   /** Looks addresses up, off this thread: a text for `name()`. */
