@@ -16,12 +16,12 @@ namespace extmem {
 // Of one sample, which begins when it is made.
 class SampleClock {
  public:
-  static constexpr uint64_t kFramesNs = 50'000;
+  static constexpr uint64_t kFramesNs = 40'000;
   // Text comes second: a line that is not counted yet is found later, a frame that was not read is lost.
-  static constexpr uint64_t kTextsNs = 25'000;
+  static constexpr uint64_t kTextsNs = 20'000;
   // Once a second a sample may take so many times as long: at first nothing is known, and a large block that is
   // allocated once has no second sample.
-  static constexpr uint64_t kLongTimes = 6;
+  static constexpr uint64_t kLongTimes = 8;
 
   SampleClock();
   // Never over: not for hooks.
