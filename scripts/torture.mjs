@@ -50,7 +50,7 @@ const modes = {
   valgrind: (node) => {
     const flags = ['-q', '--error-exitcode=99', '--smc-check=all-non-file', '--undef-value-errors=no'];
     // The hooks take libstdc++'s operators for malloc and free, which memcheck tells apart.
-    flags.push('--show-mismatched-frees=no');
+    flags.push('--show-mismatched-frees=no', `--suppressions=${join(root, 'test', 'native', 'valgrind.supp')}`);
     return run('valgrind', [...flags, node, program, '2', 'noThrow']);
   },
 };

@@ -84,14 +84,17 @@ void CachePut(const FrameKey& key, uint64_t value) {
   way->check.store(CheckOf(key.function, key.place, value), std::memory_order_relaxed);
 }
 
-// What one sample does. Tables and texts apart, so that a long text leaves the frames further out their positions.
+// What one sample does. Tables and texts apart, so that a long text leaves the frames further out their positions, and
+// lines that are near have the time of their frames: a block that is allocated once has no sample that could find them.
 struct SampleWork {
-  Work tables, texts;
+  Work tables, near_texts, texts;
   uint32_t frames_seen = 0, frames_decoded = 0;
   uint64_t asked = SafeReadAsked();
 
   explicit SampleWork(SampleClock* clock)
-      : tables(clock, SampleClock::kFramesNs), texts(clock, SampleClock::kTextsNs) {}
+      : tables(clock, SampleClock::kFramesNs),
+        near_texts(clock, SampleClock::kFramesNs),
+        texts(clock, SampleClock::kTextsNs) {}
 
   // Whether the frames further out are left alone. What takes long begins with a frame or a page that nobody remembers,
   // so the clock is read after these; and now and then, for frames that are in no cache of the processor.
@@ -140,7 +143,7 @@ uint32_t Describe(const V8Isolate& isolate, const ScriptFrame& frame, SampleWork
   const ScriptRef ref = RefOf(g_layout, isolate, script);
   const int32_t position = frame.position >= 0 ? frame.position : start;
   LinePlace place;
-  switch (FindLine(g_layout, ref, position, &work->texts, &place)) {
+  switch (FindLine(g_layout, ref, position, &work->near_texts, &work->texts, &place)) {
     case LineAnswer::kKnown:
       record.line = LineOfPlace(place);
       record.column = ColumnOfPlace(place);

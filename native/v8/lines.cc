@@ -15,6 +15,7 @@ constexpr uint32_t kCheckpoints = 2048;
 constexpr uint32_t kMinShift = 10;
 constexpr uint32_t kMaxAwaited = 64;
 constexpr uint32_t kDirectChars = 1u << 12;  // shorter texts are counted each time
+constexpr uint32_t kNearChars = 1u << 16;    // some 8 us when they are in no cache
 
 constexpr uint32_t kStepBytes = 16, kPageSteps = 32;
 
@@ -245,17 +246,19 @@ bool LinesInit() {
   return g_sources != nullptr;
 }
 
-LineAnswer FindLine(const V8Layout& v8, const ScriptRef& script, int32_t position, Work* work, LinePlace* place) {
+LineAnswer FindLine(const V8Layout& v8, const ScriptRef& script, int32_t position, Work* near, Work* far,
+                    LinePlace* place) {
   FlatString text;
   if (position < 0 || !TextOf(v8, script.object, &text)) return LineAnswer::kNever;
   const uint32_t at = static_cast<uint32_t>(position);
   if (at > text.length) return LineAnswer::kNever;
   Count count = {};
-  if (text.length <= kDirectChars && !work->IsDone()) {
-    if (!CountText(text, 0, at, work, &count)) return work->IsLate() ? LineAnswer::kLater : LineAnswer::kNever;
+  if (text.length <= kDirectChars && !near->IsDone()) {
+    if (!CountText(text, 0, at, near, &count)) return near->IsLate() ? LineAnswer::kLater : LineAnswer::kNever;
   } else {
     Source* source = HoldSource(script.key, text);
     if (source == nullptr) return LineAnswer::kLater;
+    Work* work = at < source->reached + kNearChars ? near : far;
     const bool known = Advance(v8, script.object, source, text, at, work) && !work->IsDone() &&
                        CountFromCheckpoint(*source, text, at, work, &count);
     LetGo(source);

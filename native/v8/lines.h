@@ -37,7 +37,9 @@ enum class LineAnswer { kKnown, kLater, kNever };
 
 // Not from a hook. False when the system has no memory.
 bool LinesInit();
-LineAnswer FindLine(const V8Layout& v8, const ScriptRef& script, int32_t position, Work* work, LinePlace* place);
+// `near` pays when little is left to be counted, as in all scripts of an ordinary size, else `far`.
+LineAnswer FindLine(const V8Layout& v8, const ScriptRef& script, int32_t position, Work* near, Work* far,
+                    LinePlace* place);
 // After kLater: the place is written to `into` when the count comes to it. False: no room, ask again.
 bool AwaitLine(const ScriptRef& script, int32_t position, std::atomic<LinePlace>* into);
 // Whether anything is awaited, of any script.
