@@ -36,9 +36,9 @@ async function inSession(sampleBytes, run) {
 console.log(`# ${process.version}, ${rounds} rounds, ${new Date().toISOString().slice(0, 10)}`);
 
 const wantedFrames = 35;
-/** A session lowers its rate by half after each 500 samples in a second; such blocks are all sampled until then. */
-const blockBytes = 16_384;
-const pairsPerSlice = 2000;
+/** A session lowers its rate by half after each 150 samples in a second of CPU; such blocks are all sampled until then. */
+const blockBytes = 65_536;
+const pairsPerSlice = 1500;
 function descend(depth, run) {
   return depth === 0 ? run() : descend(depth - 1, run);
 }

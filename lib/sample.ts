@@ -201,7 +201,7 @@ export interface NativeNumbers {
   readonly freedBytes: number;
   /** Mapped by addons and libraries themselves, and committed to WebAssembly memories; not in `liveBytes`. */
   readonly mappedBytes: number;
-  /** Mean bytes between samples now; more than asked for while the limit of samples per second presses. */
+  /** Mean bytes between samples now; more than asked for while the limit of samples per second of CPU time presses. */
   readonly sampleBytes: number;
   readonly samples: number;
   readonly tracked: number;

@@ -166,7 +166,7 @@ export interface HeapSpaceNumbers {
 
 /** The counters of the profiler, read by `profileCounters()`. */
 export interface ProfileNumbers {
-  /** mean bytes between samples now: the limit of samples per second may have raised it. */
+  /** mean bytes between samples now: the limit on samples by CPU use may have raised it. */
   readonly meanBytes: number;
   /** how often that limit raised it. */
   readonly rateRaises: number;
@@ -385,7 +385,7 @@ export interface Binding {
   /** Names of the numbers in a row of StackNumbers, in their order. */
   readonly stackFields: readonly (keyof StackNumbers)[];
   /** Intercepts the allocator and samples. `seed` 0 is random. */
-  profileStart(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): HookStatus;
+  profileStart(meanBytes: number, maxSamplesPerCpuSecond: number, depth: number, seed: number): HookStatus;
   /** Restores what was intercepted and forgets the live samples. */
   profileStop(): void;
   /** Mean bytes between samples, from now on; 0 pauses. */

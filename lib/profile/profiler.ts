@@ -24,11 +24,11 @@ export interface ProfilerOptions {
   readonly sampleBytes: number;
   readonly stackDepth: number;
   /** Above this the rate is lowered; 0 is no limit. */
-  readonly maxSamplesPerSecond?: number;
+  readonly maxSamplesPerCpuSecond?: number;
 }
 
-/** At most .5 % of a core: with what it pushes out of the caches, a sample costs a busy service up to 10 µs. */
-const usualSamplesPerSecond = 500;
+/** At most .3 % of what the process takes: in a busy service, whose caches hold other things, a sample costs 20 µs. */
+const usualSamplesPerCpuSecond = 150;
 
 /** Tests that draw the same samples again ask the binding themselves. */
 const anySeed = 0;
@@ -121,7 +121,7 @@ export class NativeProfiler {
       this.unavailable = binding === null ? 'the addon is missing' : 'sampleBytes is 0';
       return;
     }
-    const limit = options.maxSamplesPerSecond ?? usualSamplesPerSecond;
+    const limit = options.maxSamplesPerCpuSecond ?? usualSamplesPerCpuSecond;
     const status = binding.profileStart(options.sampleBytes, limit, options.stackDepth, anySeed);
     if (status !== 'installed') {
       this.unavailable = refusal(binding, status);

@@ -28,7 +28,7 @@ Napi::String NameOf(Napi::Env env, Rows<NameRow> names, Enum value) {
 Napi::Value Start(const Napi::CallbackInfo& info) {
   ProfileOptions options;
   options.mean_bytes = static_cast<uint64_t>(IntegerAt(info, 0));
-  options.max_samples_per_second = static_cast<uint32_t>(IntegerAt(info, 1));
+  options.max_samples_per_cpu_second = static_cast<uint32_t>(IntegerAt(info, 1));
   options.depth = static_cast<uint32_t>(IntegerAt(info, 2));
   options.seed = static_cast<uint64_t>(IntegerAt(info, 3));
   return NameOf(info.Env(), kHookStatuses, ProfileStart(options));
@@ -198,7 +198,7 @@ Napi::Value ForeignModule(const Napi::CallbackInfo& info) {
 
 constexpr FunctionRow kFunctions[] = {
     {"profileStart", Napi::Function::New<Start>,
-     "(meanBytes: number, maxSamplesPerSecond: number, depth: number, seed: number): HookStatus",
+     "(meanBytes: number, maxSamplesPerCpuSecond: number, depth: number, seed: number): HookStatus",
      "Intercepts the allocator and samples. `seed` 0 is random."},
     {"profileStop", Napi::Function::New<Stop>, "(): void",
      "Restores what was intercepted and forgets the live samples."},

@@ -17,6 +17,8 @@ inline uint64_t MonotonicNs() { return ClockNs(CLOCK_MONOTONIC); }
 inline double MonotonicUs() { return static_cast<double>(MonotonicNs()) / 1e3; }
 // Read from memory that the kernel shares, without a look at the hardware; late by some milliseconds.
 inline uint32_t CoarseSeconds() { return static_cast<uint32_t>(ClockNs(CLOCK_MONOTONIC_COARSE) / 1'000'000'000); }
+// Of all threads of the process: a system call of some .3 us.
+inline uint64_t ProcessCpuNs() { return ClockNs(CLOCK_PROCESS_CPUTIME_ID); }
 inline double ThreadCpuUs() { return static_cast<double>(ClockNs(CLOCK_THREAD_CPUTIME_ID)) / 1e3; }
 
 }  // namespace extmem

@@ -15,7 +15,7 @@ namespace extmem {
 
 // X(name, doc)
 #define EXTMEM_PROFILE_COUNTERS(X)                                                                   \
-  X(meanBytes, "mean bytes between samples now: the limit of samples per second may have raised it") \
+  X(meanBytes, "mean bytes between samples now: the limit on samples by CPU use may have raised it") \
   X(rateRaises, "how often that limit raised it")                                                    \
   X(samples, "allocations that were sampled")                                                        \
   X(tracked, "of which are alive and in the table")                                                  \

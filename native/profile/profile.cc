@@ -21,7 +21,7 @@ namespace extmem {
 
 namespace {
 
-// 0 = off. What is wished for, and what is in force while the limit of samples per second presses.
+// 0 = off. What is wished for, and what is in force while the limit of samples per second of CPU time presses.
 std::atomic<uint64_t> g_wished_mean{0};
 std::atomic<uint64_t> g_mean{0};
 std::atomic<uint32_t> g_limit{0};
@@ -80,10 +80,12 @@ uint64_t SeedOf(const Thread* thread) {
 }
 
 // Doubles the distance between samples when a second brought too many, and halves it again after a calm one. Each
-// sample keeps the rate under which it was drawn, so the estimates stay unbiased.
-void Limit(uint32_t second) {
+// sample keeps the rate under which it was drawn, so the estimates stay unbiased. Seconds of CPU time: a process that
+// has a tenth of a CPU may lose to samples no more than a tenth of what another one may.
+void Limit() {
   const uint32_t limit = g_limit.load(std::memory_order_relaxed);
   if (limit == 0) return;
+  const uint32_t second = static_cast<uint32_t>(ProcessCpuNs() / 1'000'000'000);
   uint32_t window = g_window_second.load(std::memory_order_relaxed);
   if (second != window && g_window_second.compare_exchange_strong(window, second, std::memory_order_relaxed)) {
     const uint32_t samples = g_window_samples.exchange(0, std::memory_order_relaxed);
@@ -119,10 +121,9 @@ void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame)
   const uint64_t sampled_mean = thread->sampler.Exhausted(size, mean, SeedOf(thread));
   if (sampled_mean != 0) {
     if (thread->id == 0) thread->id = static_cast<uint32_t>(syscall(SYS_gettid));
-    const uint32_t second = CoarseSeconds();
     const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), false, SampleClock());
-    LiveInsert(reinterpret_cast<uintptr_t>(block), {size, sampled_mean, stack, second, thread->id});
-    Limit(second);
+    LiveInsert(reinterpret_cast<uintptr_t>(block), {size, sampled_mean, stack, CoarseSeconds(), thread->id});
+    Limit();
   }
   EndCapture();
   thread->busy = false;
@@ -226,7 +227,7 @@ HookStatus ProfileStart(const ProfileOptions& options) {
   if (g_running) return HookStatus::kRunning;
   if (!LiveInit() || !StackInit() || !SeenInit()) return HookStatus::kNoMemory;
   LiveForget();
-  g_limit.store(options.max_samples_per_second);
+  g_limit.store(options.max_samples_per_cpu_second);
   g_depth.store(options.depth);
   g_seed.store(options.seed);
   const HookStatus status = HookInstall(&kObserver);

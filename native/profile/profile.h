@@ -13,10 +13,10 @@
 namespace extmem {
 
 struct ProfileOptions {
-  uint64_t mean_bytes;              // between samples; > 0
-  uint32_t max_samples_per_second;  // 0 = no limit
-  uint32_t depth;                   // frames kept
-  uint64_t seed;                    // 0 = from the clock
+  uint64_t mean_bytes;                  // between samples; > 0
+  uint32_t max_samples_per_cpu_second;  // of the CPU time of the process; 0 = no limit
+  uint32_t depth;                       // frames kept
+  uint64_t seed;                        // 0 = from the clock
 };
 
 struct SampleRate {

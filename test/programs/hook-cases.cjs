@@ -120,7 +120,7 @@ const cases = {
   },
   // More places than the tables hold: what is live stays exact, and stands under no name.
   async fullTables() {
-    const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64, maxSamplesPerSecond: 0 });
+    const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64, maxSamplesPerCpuSecond: 0 });
     profiler.testStacks();
     for (let i = 0; i < 9000; i++) new Function(`return function place${i}() { Buffer.allocUnsafeSlow(100) }`)()();
     // The counters alone: a look at the libraries would make room.
@@ -145,7 +145,7 @@ const cases = {
   },
   // Three times more places than the tables hold, each freed again; then one that is kept.
   async placesThatGo() {
-    const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64, maxSamplesPerSecond: 0 });
+    const profiler = new NativeProfiler(binding, { sampleBytes: 1, stackDepth: 64, maxSamplesPerCpuSecond: 0 });
     profiler.testStacks();
     const ownBytes = [];
     for (let i = 0; i < 24_000; i++) {
@@ -174,7 +174,7 @@ const cases = {
     const { snapshot } = require(join(root, 'dist', 'index.js'));
     snapshot();
     const before = snapshot().ledger.leafBytes.runtime;
-    const options = { sampleBytes: 512 * 1024, stackDepth: 64, maxSamplesPerSecond: 0 };
+    const options = { sampleBytes: 512 * 1024, stackDepth: 64, maxSamplesPerCpuSecond: 0 };
     const profiler = new NativeProfiler(binding, options);
     profiler.testStacks();
     leak.hold(65_536, 32_768);
