@@ -30,6 +30,7 @@ const variants = [
       'glibc_arena_top',
       'peek_self',
       'lock',
+      'process_files',
       'slot_writer',
       'frames',
       'reader',
@@ -37,7 +38,7 @@ const variants = [
       'hooks',
     ],
   },
-  { name: 'tsan', sanitize: 'thread', tests: ['lock', 'reader', 'tables', 'hooks'] },
+  { name: 'tsan', sanitize: 'thread', tests: ['lock', 'process_files', 'reader', 'tables', 'hooks'] },
 ];
 
 const compiler = process.env.CXX ?? 'g++';

@@ -41,10 +41,12 @@ struct Reserve {
   FileIdentity identity;
   bool keeping = false;
   bool lent = false;
+  int files = 0;  // of ours that are open, or being opened or closed
 
   // For the holder of the lock.
   bool IsThere() const { return fd >= 0 && identity.Is(fd); }
-  void Open() {
+  void Restore() {
+    if (!keeping || lent || IsThere()) return;
     constexpr unsigned kCloseOnExec = 1;  // MFD_CLOEXEC
     fd = static_cast<int>(syscall(SYS_memfd_create, "extmem-reserve", kCloseOnExec));
     identity = FileIdentity::Of(fd);
@@ -55,28 +57,20 @@ struct Reserve {
   }
 } g_reserve;
 
-// True: a descriptor is free now. Another thread gives it back after a file or, at most, after a pass over smaps.
-bool BorrowReserve() {
-  for (int tries = 0; tries < 200; tries++) {
-    {
-      Locked locked(&g_reserve.lock);
-      if (!g_reserve.lent) {
-        g_reserve.lent = g_reserve.IsThere();
-        g_reserve.GiveUp();
-        return g_reserve.lent;
-      }
-    }
-    usleep(1000);  // a poll, not a lock: the borrower may hold a second file itself, and would wait for ever
-  }
-  return false;
-}
-
-void ReturnReserve() {
+// False: nobody will give a descriptor back. Otherwise another attempt may find one: the reserve's, or its place, which
+// another thread leaves after a file or, at most, after a pass over smaps.
+bool BorrowReserve(bool* borrowed) {
   {
     Locked locked(&g_reserve.lock);
-    g_reserve.lent = false;
+    if (g_reserve.IsThere()) {
+      *borrowed = g_reserve.lent = true;
+      g_reserve.GiveUp();
+      return true;
+    }
+    if (g_reserve.files == 1) return false;  // only the caller's
   }
-  KeepReserve();
+  usleep(1000);  // a poll, not a lock: the caller may hold a second file itself, and would wait for ever
+  return true;
 }
 
 bool IsReserve(int fd) {
@@ -109,17 +103,25 @@ bool FileIdentity::Is(int fd) const {
   return Status(fd, &status) && status.st_dev == device_ && status.st_ino == inode_;
 }
 
-ProcessFile::ProcessFile(const char* path, int flags) : fd_(OpenToRead(path, flags)) {
-  if (fd_ < 0 && errno == EMFILE) {
-    from_reserve_ = BorrowReserve();
-    if (from_reserve_) fd_ = OpenToRead(path, flags);
+ProcessFile::ProcessFile(const char* path, int flags) {
+  {
+    Locked locked(&g_reserve.lock);
+    g_reserve.files++;
+  }
+  for (int tries = 0; tries < 200; tries++) {
+    fd_ = OpenToRead(path, flags);
+    if (fd_ >= 0 || errno != EMFILE || !BorrowReserve(&from_reserve_)) break;
   }
   identity_ = FileIdentity::Of(fd_);
 }
 
 ProcessFile::~ProcessFile() {
   if (IsOurs()) close(fd_);
-  if (from_reserve_) ReturnReserve();
+  // In one step with what tells others to wait: between the two there would be neither reserve nor borrower.
+  Locked locked(&g_reserve.lock);
+  g_reserve.files--;
+  if (from_reserve_) g_reserve.lent = false;
+  g_reserve.Restore();
 }
 
 ssize_t ProcessFile::Read(void* into, size_t size) const {
@@ -140,16 +142,17 @@ ssize_t ProcessFile::WriteAt(const void* from, size_t size, uint64_t offset) con
 
 void KeepReserve() {
   Locked locked(&g_reserve.lock);
-  if (g_reserve.keeping && !g_reserve.lent && !g_reserve.IsThere()) g_reserve.Open();
+  g_reserve.Restore();
 }
 
 void HoldReserve(bool hold) {
-  {
-    Locked locked(&g_reserve.lock);
-    g_reserve.keeping = hold;
-    if (!hold) return g_reserve.GiveUp();
+  Locked locked(&g_reserve.lock);
+  g_reserve.keeping = hold;
+  if (hold) {
+    g_reserve.Restore();
+  } else {
+    g_reserve.GiveUp();
   }
-  KeepReserve();
 }
 
 long ReadWholeFile(const char* path, char* into, size_t capacity) {

@@ -40,7 +40,7 @@ class ProcessFile {
   ssize_t WriteAt(const void* from, size_t size, uint64_t offset) const;
 
  private:
-  int fd_;
+  int fd_ = -1;
   FileIdentity identity_;
   bool from_reserve_ = false;
 };
