@@ -7,20 +7,22 @@ import type { Creator } from './capture.js';
 import { fileHandleKind, fileKind, type Kind } from './state.js';
 import type { Tally } from './tally.js';
 
+/** A class that makes no more than these in a pulse is tracked in full. */
+const trackedInFull = 10;
 /**
- * Tracked streams of one class in a pulse, while all of them end well. A WeakRef keeps its stream in memory until the
- * next major collection, and a stack interrupts optimized code: together they cost a busy service 100 µs, not the 20
- * they take.
+ * Tracked streams in a pulse of all busier classes together, while all of them end well, and the least of each class.
+ * What is done this rarely finds nothing in the caches and is never optimized: in a busy service a stack and its first
+ * look take 150 µs, not the 20 they take in a loop.
  */
-const trackedPerPulse = 10;
-/** … of a class that makes more than `busy` in a pulse. */
-const trackedOfBusy = 5;
-const busy = 200;
-/** … and once some of a class are held: a slow leak among many healthy ones needs a closer look. */
+const trackedPerPulse = 8;
+const leastTracked = 2;
+/** … and of a class once some of it are held: a slow leak among many healthy ones needs a closer look. */
 const suspectedPerPulse = 50;
-/** Streams in a pulse that are only followed, where not all are tracked (survivors.ts). They cost next to nothing … */
+/** Streams in a pulse that are only followed (survivors.ts), of all busier classes together. They cost 3 to 10 µs … */
 const followedPerPulse = 100;
-/** … and in a suspect class a stack. */
+/** … less when the one before has just been followed too, so they are in runs … */
+const followedInRun = 8;
+/** … and of a suspect class each takes a stack. */
 const followedOfSuspect = 200;
 /** A class is suspect after this many survivors, each of which counts half after a minute. */
 const minSurvivors = 3;
@@ -57,19 +59,23 @@ export class StreamClass {
   #createdInPulse = 0;
   #trackedInPulse = 0;
   #perPulse: number;
+  /** Tracked ones in this pulse at which the next budget is used up. */
+  #limit: number;
   #every = 1;
   /** Creations until the next one is tracked. */
   #countdown = 1;
   #followedEvery = never;
   /** Creations until the next one is followed. */
   #followCountdown = never;
+  /** How many of the run are to come. */
+  #run = followedInRun;
   #survivors = 0;
   #isSuspect = false;
 
   constructor(name: string, kind: Kind) {
     this.name = name;
     this.kind = kind;
-    this.#perPulse = this.#budget();
+    this.#perPulse = this.#limit = this.#isFile ? filesPerPulse : trackedInFull;
   }
 
   /** Counts a creation. When that one is to be tracked, `weigh()` has to come next. */
@@ -78,7 +84,8 @@ export class StreamClass {
     this.#createdInPulse++;
     if (--this.#countdown <= 0) return toTrack;
     if (--this.#followCountdown > 0) return notSampled;
-    this.#followCountdown = gap(this.#followedEvery);
+    if (--this.#run > 0) this.#followCountdown = 1;
+    else this.#beginRun();
     return toFollow;
   }
 
@@ -86,8 +93,11 @@ export class StreamClass {
   weigh(): { readonly weight: number; readonly heldWeight: number } {
     const { heldWeight } = this;
     const weight = this.#every;
-    // Bursts are bounded within the pulse too: each time that the budget is used up, three of four are left out.
-    if (++this.#trackedInPulse % this.#perPulse === 0) this.#every *= 4;
+    // Bursts are bounded within the pulse too: each time that a budget is used up, three of four are left out.
+    if (++this.#trackedInPulse === this.#limit) {
+      this.#every *= 4;
+      this.#limit += leastTracked;
+    }
     this.#countdown = gap(this.#every);
     return { weight, heldWeight };
   }
@@ -112,29 +122,47 @@ export class StreamClass {
     return 1 / (tracked + (1 - tracked) / this.#followedEvery);
   }
 
-  /** Adapts to how busy the class was. */
-  pulse(): void {
+  /** Whether it made too many since the last pulse to be tracked in full. */
+  get isBusy(): boolean {
+    return this.#createdInPulse > trackedInFull;
+  }
+
+  #beginRun(): void {
+    this.#run = followedInRun;
+    // The others of the run take its end nearer.
+    this.#followCountdown = gap(followedInRun * this.#followedEvery - followedInRun + 1);
+  }
+
+  /** Adapts to how busy the class was, as one of `sharers` that are. */
+  pulse(sharers: number): void {
     this.#survivors -= this.#survivors * forgottenPerPulse;
     this.#isSuspect = this.#survivors >= minSurvivors;
     if (this.#createdInPulse === 0 && this.#every === 1) return;
-    this.#perPulse = this.#budget();
+    this.#perPulse = this.#limit = this.#budget(sharers);
     // Not at once down to what a quiet second asks for, or each burst of a busy class would begin tracked in full.
     const every = Math.max(1, Math.ceil(this.#createdInPulse / this.#perPulse), this.#every >> 1);
     if (every < this.#every && this.#countdown > every) this.#countdown = gap(every);
     this.#every = every;
-    const followed = this.#isSuspect ? followedOfSuspect : followedPerPulse;
-    this.#followedEvery = every === 1 ? never : Math.max(1, Math.ceil(this.#createdInPulse / followed));
-    this.#followCountdown = every === 1 ? never : gap(this.#followedEvery);
+    if (every === 1) this.#followedEvery = this.#followCountdown = never;
+    else {
+      const followed = this.#isSuspect ? followedOfSuspect : followedPerPulse / sharers;
+      this.#followedEvery = Math.max(1, Math.ceil(this.#createdInPulse / followed));
+      this.#beginRun();
+    }
     this.#createdInPulse = this.#trackedInPulse = 0;
   }
 
   /** By what the tracked streams came to. */
-  #budget(): number {
-    const isFile = this.kind === fileKind || this.kind === fileHandleKind;
-    if (isFile && this.#createdInPulse <= filesPerPulse) return filesPerPulse;
+  #budget(sharers: number): number {
+    if (this.#isFile && this.#createdInPulse <= filesPerPulse) return filesPerPulse;
+    if (!this.isBusy) return trackedInFull;
     for (const tally of this.tallies.values()) {
       if (tally.held > tally.harmless) return suspectedPerPulse;
     }
-    return this.#createdInPulse > busy ? trackedOfBusy : trackedPerPulse;
+    return Math.max(leastTracked, Math.floor(trackedPerPulse / sharers));
+  }
+
+  get #isFile(): boolean {
+    return this.kind === fileKind || this.kind === fileHandleKind;
   }
 }

@@ -318,7 +318,9 @@ export class StreamTracker {
   #pulse(): void {
     const began = performance.now();
     this.#last = null;
-    for (const cls of this.#classes) cls.pulse();
+    let busy = 0;
+    for (const cls of this.#classes) if (cls.isBusy) busy++;
+    for (const cls of this.#classes) cls.pulse(Math.max(1, busy));
     this.#population.pulse(this.#now());
     this.#survivors.pulse();
     this.#makeRoom();
