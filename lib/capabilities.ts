@@ -3,7 +3,7 @@ import type { Binding } from './binding/binding.js';
 import type { Native } from './binding/load.js';
 import { heapCounters } from './process/heap-counters.js';
 import type { LimitSource } from './process/limit.js';
-import { heapSitesCapability } from './profile/heap-sites.js';
+import { heapSitesCapability } from './profile/heap-profiler.js';
 
 /** Name to `true`, or to the sentence that says why not. */
 export type Capabilities = Readonly<Record<string, true | string>>;
@@ -81,7 +81,7 @@ function reclaimable(binding: Binding, works: number): true | string {
 
 /**
  * Asks the addon to try things out: reads smaps once, on the calling thread.
- * @param streams of `streamsCapability`.
+ * @param streams whether they are tracked, as far as that is known.
  * @param profiler what the native profiler can do here; it tries that out itself.
  * @param readerThread of a session, which alone has one.
  */

@@ -6,7 +6,7 @@ import { heapCounters } from './process/heap-counters.js';
 import { findLimit, readLimit, readText } from './process/limit.js';
 import { NativeProfiler } from './profile/profiler.js';
 import type { Limit } from './sample.js';
-import { streamsCapability } from './streams/tracker.js';
+import { whatIsMissing } from './streams/tracker.js';
 import { formatBytes, MiB } from './text.js';
 
 export interface Advice {
@@ -119,7 +119,7 @@ export function doctor(): DoctorReport {
     allocator,
     heapLimitBytes,
     limit,
-    capabilities: findCapabilities(native, source, streamsCapability(true), tryProfiler(native)),
+    capabilities: findCapabilities(native, source, whatIsMissing().join(' ') || true, tryProfiler(native)),
     advice: [...heapAdvice(heapLimitBytes, limit), ...allocatorAdvice(allocator, process.env)],
   };
 }

@@ -1,14 +1,21 @@
-/** The public API. ESM imports re-export this very file, so that both module systems share one session. */
+/**
+ * The public API. ESM imports re-export this very file, so that both module systems share one session.
+ *
+ * Every child process inherits the preload, and most do next to nothing. So what is imported here, and by what is imported
+ * here, is what a session needs to begin; the rest is required where it is first needed, after the first turn of the event
+ * loop, and lies in files of its own (scripts/finish-lib.mjs).
+ */
 
 import { loadNative } from './binding/load.js';
-import { compare } from './compare.js';
-import { doctor } from './doctor.js';
+import type { Comparison } from './compare.js';
+import type { DoctorReport } from './doctor.js';
 import { ExtmemError } from './errors.js';
 import { type Options, resolveOptions } from './options.js';
 import { version } from './package.js';
+import { watchLimit } from './process/limit.js';
 import { findRunning, letBeFound, type Running } from './running.js';
 import type { Sample } from './sample.js';
-import { Sampler } from './sampler.js';
+import type { Sampler } from './sampler.js';
 import { Session } from './session.js';
 
 export type { Capabilities } from './capabilities.js';
@@ -28,7 +35,7 @@ export type {
   VerdictRecord,
 } from './log/line.js';
 export type { Destination, Logger, Options } from './options.js';
-export type { NativeProfile } from './profile/profiler.js';
+export type { NativeProfile } from './profile/reader.js';
 export type { NativeSite } from './profile/sites.js';
 export type * from './sample.js';
 export type { SessionEvents } from './session.js';
@@ -36,7 +43,7 @@ export type { Frame, Place, Site, SiteHeap, StreamSite, StreamState, Suspect } f
 export type { StreamsReport } from './streams/report.js';
 export type { ListenerWarning } from './streams/warnings.js';
 export type { Session };
-export { compare, doctor, ExtmemError };
+export { ExtmemError };
 
 let lone: Sampler | null = null;
 /** A typo in the environment is worth one warning, however often a session starts. */
@@ -88,6 +95,20 @@ function join({ session, version: theirs, packageRoot }: Running, options: Optio
  * `v8.gc` is `null`: collections are counted by sessions only.
  */
 export function snapshot(): Sample {
-  lone ??= new Sampler(loadNative().binding, null, null);
+  if (lone === null) {
+    const { Sampler } = require('./sampler.js') as typeof import('./sampler.js');
+    const { binding } = loadNative();
+    lone = new Sampler(binding, watchLimit(binding), null, null);
+  }
   return lone.takeNow();
+}
+
+/** What changed between two samples of one process, the largest first. */
+export function compare(before: Sample, after: Sample): Comparison {
+  return (require('./compare.js') as typeof import('./compare.js')).compare(before, after);
+}
+
+/** What works in this process and why the rest does not, with advice on its configuration. */
+export function doctor(): DoctorReport {
+  return (require('./doctor.js') as typeof import('./doctor.js')).doctor();
 }

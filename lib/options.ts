@@ -2,8 +2,7 @@
  * The options, once: one table gives validation, the environment names, `--help` and docs/options.md.
  * Precedence: argument, then environment, then default.
  */
-import { constants } from 'node:os';
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { enabledVariable, flag } from './enabled.js';
 import { describe, ExtmemError } from './errors.js';
 
@@ -107,9 +106,9 @@ function destination(value: unknown): Destination | undefined {
   if (typeof value === 'string' && value !== '') return /^\d{1,9}$/.test(value) ? Number(value) : value;
   if (typeof value === 'number') return Number.isInteger(value) && value >= 0 ? value : undefined;
   if (typeof value === 'function') return value as (line: string) => void;
-  if (value instanceof Writable) return value;
-  if (typeof value === 'object' && value !== null && isLogger(value)) return value;
-  return undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { Writable } = require('node:stream') as typeof import('node:stream');
+  return value instanceof Writable || isLogger(value) ? value : undefined;
 }
 
 const sizeOrNull = (value: unknown) =>
@@ -117,6 +116,7 @@ const sizeOrNull = (value: unknown) =>
 
 function signal(value: unknown): string | null | undefined {
   if (value === null) return null;
+  const { constants } = require('node:os') as typeof import('node:os');
   const usable = typeof value === 'string' && Object.hasOwn(constants.signals, value);
   return usable && value !== 'SIGKILL' && value !== 'SIGSTOP' ? value : undefined;
 }

@@ -14,7 +14,7 @@ import { composeHeap, readExternal } from './process/heap.js';
 import { type HeapCounters, heapCounters } from './process/heap-counters.js';
 import { readIsolates } from './process/isolates.js';
 import { composeLedger } from './process/ledger.js';
-import { findLimit, type LimitSource, readLimit, readText } from './process/limit.js';
+import { type LimitSource, readLimit, readText } from './process/limit.js';
 import type { LoadCounter } from './process/load.js';
 import { MallocAccount } from './process/malloc.js';
 import { Pace } from './process/pace.js';
@@ -23,7 +23,7 @@ import type { WorkerCounter } from './process/workers.js';
 import type { NativeProfiler } from './profile/profiler.js';
 import type { Limit, Sample } from './sample.js';
 import { newlyUnmapped, type Site } from './site.js';
-import type { StreamTracker } from './streams/tracker.js';
+import type { StreamWatch } from './streams/watch.js';
 import { finish, type Work } from './work.js';
 
 /** The allocator walks its free chunks under the arena lock, so a slow call is a frozen event loop. In CPU time: that a
@@ -66,8 +66,7 @@ export interface SessionSources {
   readonly gc: GcWatch;
   readonly load: LoadCounter;
   readonly workers: WorkerCounter;
-  /** `null`: not asked for. */
-  readonly streams: StreamTracker | null;
+  readonly streams: StreamWatch;
   readonly profiler: NativeProfiler;
   readonly outlook: Outlook;
 }
@@ -87,20 +86,23 @@ export class Sampler {
   #seq = 0;
   #threadCpuUs = 0;
 
-  /** @param session `null` for a lone snapshot: what nobody counted is unknown. */
-  constructor(binding: Binding | null, memoryLimitBytes: number | null, session: SessionSources | null) {
+  /**
+   * @param limitSource of `watchLimit()`.
+   * @param session `null` for a lone snapshot: what nobody counted is unknown.
+   */
+  constructor(
+    binding: Binding | null,
+    limitSource: LimitSource,
+    memoryLimitBytes: number | null,
+    session: SessionSources | null,
+  ) {
     this.#session = session;
     this.#binding = binding;
     this.#heap = heapCounters(binding);
     this.#reader = binding === null ? null : new FieldReader(binding.passFields, (into) => binding.read(into));
     this.#malloc = binding === null ? null : new MallocAccount(binding.allocator());
-    this.#limitSource = findLimit(readText);
+    this.#limitSource = limitSource;
     this.#limitOverrideBytes = memoryLimitBytes;
-    binding?.watch([...this.#limitSource.files]);
-  }
-
-  get limitSource(): LimitSource {
-    return this.#limitSource;
   }
 
   /** The parts of a pass that may run in `inMs` without costing more than they should. */
@@ -130,7 +132,7 @@ export class Sampler {
       const { quick, ledger, allocator, descriptors } = this.#binding.parts;
       this.#binding.run(quick | ledger | descriptors | (this.#allocatorStopped() === null ? allocator : 0));
     }
-    this.#session?.streams?.refresh();
+    this.#session?.streams.tracker?.refresh();
     this.hearPass();
     return finish(this.compose(null));
   }
@@ -181,6 +183,7 @@ export class Sampler {
     const capabilities = {
       ...session?.outlook.newlyMissing(),
       ...session?.profiler.changedCapabilities(),
+      ...session?.streams.changedCapabilities(),
       ...newlyUnmapped(),
     };
     return {
@@ -197,7 +200,7 @@ export class Sampler {
         timers,
         resources: byType,
       },
-      streams: session?.streams?.sample() ?? null,
+      streams: session?.streams.tracker?.sample() ?? null,
       limit: { ...limit, etaMs: session?.outlook.etaMs(limit) ?? null },
       native,
       load: session?.load.take() ?? null,

@@ -20,6 +20,7 @@ const lib: readonly Floor[] = [
   { rooms: ['cli'], rule: 'text in, text out, exit codes; what it prints is for people' },
   { rooms: ['running.ts'], rule: 'the one session of an isolate, whichever copy of the package started it' },
   { rooms: ['session.ts'], rule: 'start and stop; calls the others in order and decides nothing' },
+  { rooms: ['ticks.ts'], rule: 'what a session does on each pass; loaded after the first turn of the event loop' },
   { rooms: ['compare.ts', 'doctor.ts'], rule: 'one public verb a file' },
   { rooms: ['live-judge.ts'], rule: 'the judge fed live, and what it escalates to' },
   { rooms: ['sampler.ts'], rule: 'the one place where sources meet: a Sample leaves it complete' },

@@ -42,7 +42,7 @@ interface LineFields {
 const keptBytes = 256 * 1024;
 const ownerOnly = 0o600;
 /** A look costs 30 µs, and lines that go to the rotated file meanwhile are not lost. */
-const lookEveryMs = 30_000;
+const lookEverySeconds = 30;
 
 /** Lines are lost, not buffered, by callbacks and streams of the user that throw or are already closed. */
 class CallSink implements Sink {
@@ -150,7 +150,7 @@ class FileSink implements Sink {
   /** Sockets cannot be opened anew; the addon writes to them without waiting. `null` for everything else. */
   readonly #send: Binding['sendNow'] | null;
   #identity: string;
-  #nextLookMs = 0;
+  #nextLookSeconds = process.uptime() + lookEverySeconds;
   #listens = false;
   /** Lines, or the rest of one, that the destination did not take yet. */
   #waiting: Buffer[] = [];
@@ -184,7 +184,7 @@ class FileSink implements Sink {
   #followRotation(): void {
     const othersListen = process.listenerCount('SIGHUP') > (this.#listens ? 1 : 0);
     if (othersListen !== this.#listens) this.#listen(othersListen);
-    if (performance.now() >= this.#nextLookMs) this.#reopenIfRotated();
+    if (process.uptime() >= this.#nextLookSeconds) this.#reopenIfRotated();
   }
 
   #listen(on: boolean): void {
@@ -203,7 +203,7 @@ class FileSink implements Sink {
 
   #reopenIfRotated(): void {
     if (this.#path === null) return;
-    this.#nextLookMs = performance.now() + lookEveryMs;
+    this.#nextLookSeconds = process.uptime() + lookEverySeconds;
     try {
       const there = statSync(this.#path, ownOnly({ throwIfNoEntry: false } as const));
       const stillOurs = this.#owns();

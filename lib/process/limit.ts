@@ -10,6 +10,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
+import type { Binding } from '../binding/binding.js';
 import type { Limit } from '../sample.js';
 
 /** Returns the text of a file, or `null` if it cannot be read, for whatever reason. */
@@ -140,6 +141,13 @@ export function findLimit(readText: ReadText): LimitSource {
     }
   }
   return best;
+}
+
+/** The limit of this process. The addon reads its files in each pass from now on. */
+export function watchLimit(binding: Binding | null): LimitSource {
+  const source = findLimit(readText);
+  binding?.watch([...source.files]);
+  return source;
 }
 
 /**

@@ -22,6 +22,7 @@ import { type HeapCounters, heapCounters } from '../process/heap-counters.js';
 import { Pace } from '../process/pace.js';
 import { type Frame, frameAt, frameText, originOf, packageOf, type Site } from '../site.js';
 import { MiB } from '../text.js';
+import { heapSitesCapability, withoutSuspects } from './heap-profiler.js';
 
 /** Mean bytes between samples. At 100 MiB/s of allocation that is 1600 samples a second, under 1 % of a core. */
 const samplingInterval = 65_536;
@@ -61,8 +62,6 @@ function youngBytes(counters: HeapCounters): number {
     .filter(([name]) => name.startsWith('new_'))
     .reduce((sum, [, { usedBytes }]) => sum + usedBytes, 0);
 }
-
-const withoutSuspects = 'js-heap verdicts name no suspects';
 
 /**
  * Why a collection of all garbage is not to be made now; `null`: it is a short one. Predicted by the size of the heap: the
@@ -161,21 +160,6 @@ export function sitesOf(profile: Profile, observedMs: number | null = null, unse
     })
     .sort((a, b) => b.liveBytes - a.liveBytes)
     .slice(0, mostSites);
-}
-
-/** `--heap-prof` starts the profiler with the isolate, and writes what it saw when the process exits. */
-const isHeapProf = (argument: string) => /^--heap[-_]prof$/.test(argument);
-
-/** Whether sites can be read, as far as that is known without trying. The row `heapSites` of the capabilities. */
-export function heapSitesCapability(): true | string {
-  if (process.features.inspector === false) return `this Node has no inspector: ${withoutSuspects}`;
-  // Node 24 and later; the types are those of Node 20.
-  const { permission } = process as { permission?: { has(scope: string): boolean } };
-  const denied =
-    permission !== undefined && Number.parseInt(process.versions.node, 10) >= 24 && !permission.has('inspector');
-  if (denied) return 'start node with --allow-inspector to let js-heap verdicts name suspects';
-  const isTaken = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)].some(isHeapProf);
-  return isTaken ? `--heap-prof has the heap profiler of V8, of which there is one: ${withoutSuspects}` : true;
 }
 
 /** The profiler of this isolate. Never throws: a profiler that does not work has no sites. */

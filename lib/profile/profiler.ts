@@ -2,23 +2,12 @@
  * The native profiler, from JavaScript: starts it when that is safe, says why when it is not, and turns its tables
  * into numbers for the sample and into profiles. One per process: hooks belong to the process, not to an isolate.
  */
-import type { Binding, HookStatus, ProfileNumbers } from '../binding/binding.js';
-import { FieldReader } from '../binding/fields.js';
+import type { Binding, HookStatus } from '../binding/binding.js';
 import type { NativeNumbers } from '../sample.js';
-import { placeKey, type Site } from '../site.js';
-import { finish, type Work } from '../work.js';
-import { type ProfileTime, toCollapsed, toPprof } from './pprof.js';
-import { type StackLevel, testStacks } from './selftest.js';
-import {
-  groupSites,
-  interval95,
-  type NativeSite,
-  readTotals,
-  type SiteInput,
-  StackReader,
-  type StackTotals,
-  type Unnamed,
-} from './sites.js';
+import type { Site } from '../site.js';
+import type { Work } from '../work.js';
+import type { NativeProfile, ProfileReader } from './reader.js';
+import type { StackLevel } from './selftest.js';
 
 export interface ProfilerOptions {
   readonly sampleBytes: number;
@@ -32,9 +21,6 @@ const usualSamplesPerCpuSecond = 150;
 
 /** Tests that draw the same samples again ask the binding themselves. */
 const anySeed = 0;
-
-/** A growing site gets among the largest within a few minutes. */
-const sitesOnSample = 20;
 
 type Refusal = Exclude<HookStatus, 'installed'>;
 
@@ -57,45 +43,6 @@ function refusal(binding: Binding, status: Refusal): string {
   return `the allocator is already intercepted by ${module ?? 'generated code'}: two cannot share it`;
 }
 
-/** What is live now, by stack. */
-export class NativeProfile {
-  readonly #stacks: readonly SiteInput[];
-  readonly #sites: readonly NativeSite[];
-  readonly #time: ProfileTime;
-
-  constructor(stacks: readonly SiteInput[], sites: readonly NativeSite[], time: ProfileTime) {
-    this.#stacks = stacks;
-    this.#sites = sites;
-    this.#time = time;
-  }
-
-  /** The sites that hold most, or that grew most since the previous profile. */
-  top(count = 10, by: 'liveBytes' | 'growthBytes' = 'liveBytes'): NativeSite[] {
-    return [...this.#sites].sort((a, b) => (b[by] ?? 0) - (a[by] ?? 0)).slice(0, count);
-  }
-
-  /** Gzipped, for `go tool pprof`, speedscope, Pyroscope. */
-  toPprof(): Buffer {
-    return toPprof(this.#stacks, this.#time);
-  }
-
-  /** One line a stack with its live bytes, for flame graph tools. */
-  toCollapsed(): string {
-    return toCollapsed(this.#stacks);
-  }
-}
-
-/** What was live at one moment, further on from tick to tick: whatever takes long is done off this thread in between. */
-interface Reading {
-  readonly nowSecond: number;
-  /** Rows of the totals; `null` until they were read. */
-  numbers: Float64Array | null;
-  totals: readonly StackTotals[];
-  unnamed: readonly Unnamed[];
-  /** Of these; `null` until they were looked up. */
-  symbols: string | null;
-}
-
 /** A running profiler, or the reason why there is none. */
 export class NativeProfiler {
   /** Why nothing is sampled; `null` when it is. */
@@ -104,19 +51,13 @@ export class NativeProfiler {
   #stacks: StackLevel | null = null;
   #toldStacks: StackLevel | null = null;
   readonly #binding: Binding | null;
-  readonly #counters: FieldReader<ProfileNumbers> | null;
-  readonly #reader: StackReader | null;
   readonly #startedMs = Date.now();
-  #previous: ReadonlyMap<string, number> | undefined;
-  #reading: Reading | null = null;
+  #reader: ProfileReader | null = null;
   #restoreDlopen: (() => void) | null = null;
-  #ownBytes = 0;
 
   /** Never throws: a profiler that cannot start is one that says why. */
   constructor(binding: Binding | null, options: ProfilerOptions) {
     this.#binding = null;
-    this.#counters = null;
-    this.#reader = null;
     if (binding === null || options.sampleBytes === 0) {
       this.unavailable = binding === null ? 'the addon is missing' : 'sampleBytes is 0';
       return;
@@ -129,14 +70,14 @@ export class NativeProfiler {
     }
     this.unavailable = null;
     this.#binding = binding;
-    this.#counters = new FieldReader(binding.profileFields, (into) => binding.profileCounters(into));
-    this.#reader = new StackReader(binding);
     this.#restoreDlopen = followDlopen(binding);
   }
 
   /** From here on samples show JavaScript, as far as it is decoded rightly here. Some milliseconds. */
   testStacks(): void {
-    if (this.#binding !== null) this.#stacks = testStacks(this.#binding);
+    if (this.#binding === null) return;
+    const { testStacks } = require('./selftest.js') as typeof import('./selftest.js');
+    this.#stacks = testStacks(this.#binding);
   }
 
   /** And remembers what it told. */
@@ -154,100 +95,42 @@ export class NativeProfiler {
     return { javascriptStacks };
   }
 
-  /** Cheap, once a tick: follows loaded libraries and reads the counters. `null` when nothing is sampled. */
+  /** Cheap, once a tick. `null` when nothing is sampled. */
   numbers(): NativeNumbers | null {
-    if (this.#binding === null || this.#counters === null) return null;
-    this.#binding.profileRescan();
-    const counters = this.#counters.read();
-    const liveBytes = Math.max(0, counters.allocatedBytes - counters.freedBytes);
-    const [low, high] = interval95(liveBytes, counters.liveVariance);
-    this.#ownBytes = counters.ownBytes;
-    return {
-      liveBytes,
-      liveBytesError: Math.round((high - low) / 2),
-      liveCount: Math.max(0, Math.round(counters.allocatedCount - counters.freedCount)),
-      allocatedBytes: counters.allocatedBytes,
-      freedBytes: counters.freedBytes,
-      mappedBytes: counters.mappedBytes,
-      sampleBytes: counters.meanBytes,
-      samples: counters.samples,
-      tracked: counters.tracked,
-      dropped: counters.refused + counters.mappingsRefused,
-      stacksDropped: counters.stacksRefused + counters.framesRefused,
-      missedFrees: counters.overwritten,
-      coverage: { objects: counters.objects, patched: counters.patchedObjects, slots: counters.slots },
-    };
+    return this.#read()?.numbers() ?? null;
   }
 
   /** Of the profiler's tables, as of the last `numbers()`. */
   get ownBytes(): number {
-    return this.#ownBytes;
+    return this.#reader?.ownBytes ?? 0;
   }
 
   /** Has what is live read off this thread, for `lookAtSites()` of a later sample. */
   readSites(): void {
-    if (this.#binding === null || this.#reading !== null) return;
-    const [nowSecond] = process.hrtime();
-    const reading: Reading = { nowSecond, numbers: null, totals: [], unnamed: [], symbols: null };
-    this.#reading = reading;
-    this.#later(this.#binding.profileTotalsLater(), (numbers) => {
-      reading.numbers = numbers;
-    });
+    this.#read()?.readSites();
   }
 
   /** Looks at what was read, if anything was, for `takeSites()` of a later sample: symbols are looked up off this thread. */
   *lookAtSites(): Work<void> {
-    const reading = this.#reading;
-    if (this.#binding === null || this.#reader === null || reading === null || reading.numbers === null) return;
-    reading.totals = yield* readTotals(this.#binding, reading.numbers);
-    reading.numbers = null;
-    reading.unnamed = yield* this.#reader.look(reading.totals.map(({ stack }) => stack));
-    this.#later(this.#reader.lookUp(reading.unnamed), (symbols) => {
-      reading.symbols = symbols;
-    });
-  }
-
-  /** Nobody waits for sites, and why they could not be read is no news for the host. */
-  #later<Result>(promise: Promise<Result>, take: (result: Result) => void): void {
-    promise.then(take, () => {
-      this.#reading = null;
-    });
+    yield* this.#read()?.lookAtSites() ?? [];
   }
 
   /** The sites that held most at the last refresh, handed out once. `null` when there is nothing new. */
   *takeSites(): Work<readonly Site[] | null> {
-    const reading = this.#reading;
-    if (reading === null || reading.symbols === null) return null;
-    this.#reading = null;
-    const { totals, nowSecond, unnamed, symbols } = reading;
-    yield* this.#reader?.name(unnamed, symbols) ?? [];
-    const view = { executable: process.execPath, nowSecond };
-    const sites = yield* groupSites(this.#inputs(totals), view, sitesOnSample);
-    return sites.filter(({ liveBytes }) => liveBytes > 0);
+    const reader = this.#read();
+    return reader === null ? null : yield* reader.takeSites();
   }
 
-  *#inputs(totals: Iterable<StackTotals>): Generator<SiteInput> {
-    for (const row of totals) yield { totals: row, frames: this.#reader?.frames(row.stack) ?? [] };
+  /** What is live now; `null` when nothing is sampled. Growth counts from the previous call. */
+  async profile(): Promise<NativeProfile | null> {
+    return this.#read()?.profile() ?? null;
   }
 
-  /** What is live now. Growth counts from the previous call. Symbols are looked up off this thread. */
-  async profile(): Promise<NativeProfile> {
-    const time = {
-      startedMs: this.#startedMs,
-      takenMs: Date.now(),
-      sampleBytes: this.#counters?.read().meanBytes ?? 0,
-    };
-    const [nowSecond] = process.hrtime();
-    const totals = this.#binding === null ? [] : finish(readTotals(this.#binding, this.#binding.profileTotals()));
-    if (this.#reader !== null) {
-      const unnamed = finish(this.#reader.look(totals.map(({ stack }) => stack)));
-      finish(this.#reader.name(unnamed, await this.#reader.lookUp(unnamed)));
-    }
-    const view = { executable: process.execPath, nowSecond, ...(this.#previous && { previous: this.#previous }) };
-    const stacks = [...this.#inputs(totals)];
-    const sites = finish(groupSites(stacks, view));
-    this.#previous = new Map(sites.map((site) => [placeKey(site), site.liveBytes]));
-    return new NativeProfile(stacks, sites, time);
+  #read(): ProfileReader | null {
+    if (this.#binding === null) return null;
+    const { ProfileReader } = require('./reader.js') as typeof import('./reader.js');
+    this.#reader ??= new ProfileReader(this.#binding, this.#startedMs);
+    return this.#reader;
   }
 
   /** Restores the allocator. Totals stay readable; what is live is no longer known. */

@@ -44,19 +44,13 @@ const firstLookMs = 50;
 const idleIntervals = 3;
 
 /** What cannot be seen in this process, one sentence each. */
-function whatIsMissing(): string[] {
+export function whatIsMissing(): string[] {
   const missing: string[] = [];
   if (findStateSymbol() === undefined) {
     missing.push('WHATWG streams cannot be seen in this version of Node.js; fetch bodies can.');
   }
   if (!canVerify()) missing.push('Streams that were dropped with an open file cannot be told without /proc/self.');
   return missing;
-}
-
-/** The row `streams` of the capabilities. */
-export function streamsCapability(enabled: boolean): true | string {
-  if (!enabled) return 'streams are not tracked: the option `streams` is false';
-  return whatIsMissing().join(' ') || true;
 }
 
 export class StreamTracker {
@@ -100,7 +94,7 @@ export class StreamTracker {
     const web = this.#addClass('ReadableStream (web)', webStreamKind);
     const request = this.#addClass('fetch', requestKind);
     try {
-      this.#ends.push(watchEmitters((emitter, cut) => this.#onEmitter(emitter, cut)));
+      this.#ends.push(watchEmitters((emitter, cut) => this.see(emitter, cut)));
       this.#ends.push(watchRequests((object, cut) => this.#onCreate(request, object, cut)));
       const endWeb = watchWebStreams((stream, cut) => this.#onCreate(web, stream, cut));
       if (endWeb !== null) this.#ends.push(endWeb);
@@ -191,7 +185,7 @@ export class StreamTracker {
   }
 
   /** In the hook: runs for every EventEmitter of the process, so it does next to nothing for most. Never throws. */
-  #onEmitter(emitter: object, cut: unknown): void {
+  see(emitter: object, cut: unknown): void {
     if (emitter === this.#last) return;
     const prototype = prototypeOf(emitter);
     if (prototype === null) return;
