@@ -82,8 +82,8 @@ test('a number is not ownership: the program closes our reserve, and its number 
         closeSync(fd);
         mine.push(openSync('/dev/null', 'w'));
       }
-      const counted = session.sample().process.fdCount;
       const all = open().length;
+      const counted = session.sample().process.fdCount;
       session.stop();
       console.log(JSON.stringify({ ours: ours.length, mine: mine.length, counted, all, after: open().length - before.length }));
       for (const fd of mine) writeSync(fd, 'x');

@@ -134,9 +134,13 @@ function checkScenario(t: Test, node: Node, scenario: Scenario, run: Run) {
     checkRange(t, name, leafMiB, range);
     namedMiB += leafMiB;
   }
+  // Beside them code of Node is read for the first time, and compiled: some 6 MiB whatever the scenario.
   if (leaves.length > 0) {
-    const share = namedMiB / rssMiB;
-    t.ok(share >= 0.9, `Expected the named leaves to hold 90 % of the growth, received ${(share * 100).toFixed(1)} %`);
+    const enough = 0.9 * rssMiB - 3;
+    t.ok(
+      namedMiB >= enough,
+      `Expected ${enough.toFixed(1)} MiB of the growth in the named leaves, received ${namedMiB}`,
+    );
   }
 
   const counters = typeof scenario.counters === 'function' ? scenario.counters(node.major) : scenario.counters;
