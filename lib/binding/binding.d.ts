@@ -198,6 +198,8 @@ export interface ProfileNumbers {
   readonly framesDecoded: number;
   /** frames of V8 that could not be decoded. */
   readonly framesUnreadable: number;
+  /** JavaScript frames decoded while the self-test had not seen their tier right. */
+  readonly framesUnlicensed: number;
   /** samples on a stack whose bounds are unknown: caller only. */
   readonly unwalked: number;
   /** walks that ended before the start of the thread. */
@@ -283,7 +285,7 @@ export type FrameKind =
   | 'builtin'
   /** decoded: name, script, line and column. */
   | 'javascript'
-  /** a frame of V8 that could not be decoded. */
+  /** a frame of V8 that was not decoded, or may not be shown. */
   | 'unreadable'
   /** no function: what follows made a mapping, not an allocation. */
   | 'mapping'
@@ -384,6 +386,16 @@ export interface Binding {
   readonly profileFields: readonly (keyof ProfileNumbers)[];
   /** Names of the numbers in a row of StackNumbers, in their order. */
   readonly stackFields: readonly (keyof StackNumbers)[];
+  readonly tiers: {
+    /** bytecode, by the interpreter. */
+    readonly interpreter: 2;
+    /** code of sparkplug, not optimised. */
+    readonly baseline: 4;
+    /** optimised by maglev, with what it calls. */
+    readonly maglev: 8;
+    /** optimised by turbofan, likewise. */
+    readonly turbofan: 16;
+  };
   /** Intercepts the allocator and samples. `seed` 0 is random. */
   profileStart(meanBytes: number, maxSamplesPerCpuSecond: number, depth: number, seed: number): HookStatus;
   /** Restores what was intercepted and forgets the live samples. */
@@ -396,8 +408,8 @@ export interface Binding {
   profileRegister(): string | null;
   /** From now on only native frames of this thread are shown. */
   profileUnregister(): void;
-  /** Frames shown: 0 native only, 1 names, 2 names and lines. */
-  profileLevel(level: 0 | 1 | 2): void;
+  /** What is shown of JavaScript in code of these tiers, or of all: 0 nothing, 1 names, 2 names and lines. Before the first call nothing is, but it is kept. */
+  profileLevel(level: 0 | 1 | 2, tiers?: number): void;
   /** The stack of this call, as a sample would show it; 0: table full. */
   profileCapture(): number;
   /** Copies the counters. */
@@ -406,10 +418,12 @@ export interface Binding {
   profileTotals(): Float64Array;
   /** The same, read off this thread. */
   profileTotalsLater(): Promise<Float64Array>;
-  /** Frame ids of a stack, innermost first. */
+  /** Frame ids of this call, decoded anew. What one frame of V8 stands for follows an `unreadable` one, and has its tier. */
+  profileTest(): Float64Array;
+  /** Ids of the frames of a stack that may be shown, innermost first. */
   profileStack(stack: number): Float64Array;
   /** What a frame id stands for; null: no frame has it. What does not apply is 0 or empty. `pc`: from the base of its module, if that is known. */
-  profileFrame(frame: number): { kind: FrameKind; pc: number; name: string; script: string; line: number; column: number } | null;
+  profileFrame(frame: number): { kind: FrameKind; pc: number; name: string; script: string; line: number; column: number; tier: number } | null;
   /** Names the native code of frame ids, off this thread: module, name and offset of each, and a 0 after each of these. */
   profileSymbols(frames: Float64Array): Promise<string>;
   /** The module that intercepted the allocator before us. */

@@ -2,12 +2,13 @@
  * The native profiler, from JavaScript: starts it when that is safe, says why when it is not, and turns its tables
  * into numbers for the sample and into profiles. One per process: hooks belong to the process, not to an isolate.
  */
+import { clearInterval, setInterval } from 'node:timers';
 import type { Binding, HookStatus } from '../binding/binding.js';
 import type { NativeNumbers } from '../sample.js';
 import type { Site } from '../site.js';
-import type { Work } from '../work.js';
+import { finish, type Work } from '../work.js';
 import type { NativeProfile, ProfileReader } from './reader.js';
-import type { StackLevel } from './selftest.js';
+import type { StackTest } from './selftest.js';
 
 export interface ProfilerOptions {
   readonly sampleBytes: number;
@@ -21,6 +22,9 @@ const usualSamplesPerCpuSecond = 150;
 
 /** Tests that draw the same samples again ask the binding themselves. */
 const anySeed = 0;
+
+/** Between two pieces of the test of stacks, of some .1 ms: it is over within seconds, at .3 % of a core. */
+const betweenPiecesMs = 40;
 
 type Refusal = Exclude<HookStatus, 'installed'>;
 
@@ -48,8 +52,10 @@ export class NativeProfiler {
   /** Why nothing is sampled; `null` when it is. */
   readonly unavailable: string | null;
   /** `null` until `testStacks()`: native frames only. */
-  #stacks: StackLevel | null = null;
-  #toldStacks: StackLevel | null = null;
+  #test: StackTest | null = null;
+  #testing: Work<void> | null = null;
+  #testTimer: NodeJS.Timeout | null = null;
+  #toldStacks: true | string | null = null;
   readonly #binding: Binding | null;
   readonly #startedMs = Date.now();
   #reader: ProfileReader | null = null;
@@ -73,24 +79,46 @@ export class NativeProfiler {
     this.#restoreDlopen = followDlopen(binding);
   }
 
-  /** From here on samples show JavaScript, as far as it is decoded rightly here. Some milliseconds. */
+  /** From here on samples keep JavaScript, and show it as far as it was seen to be decoded rightly here. */
   testStacks(): void {
     if (this.#binding === null) return;
-    const { testStacks } = require('./selftest.js') as typeof import('./selftest.js');
-    this.#stacks = testStacks(this.#binding);
+    const { StackTest } = require('./selftest.js') as typeof import('./selftest.js');
+    this.#test = new StackTest(this.#binding);
+    this.#testing = this.#test.run();
+    this.#testOn();
+    if (this.#testing !== null) this.#testTimer = setInterval(() => this.#testOn(), betweenPiecesMs).unref();
+  }
+
+  #testOn(): void {
+    if (this.#testing?.next().done === true) this.#endTest();
+  }
+
+  #endTest(): void {
+    this.#testing = null;
+    if (this.#testTimer !== null) clearInterval(this.#testTimer);
+    this.#testTimer = null;
+  }
+
+  /** At once, for who asks now: up to 30 ms. */
+  finishTest(): void {
+    if (this.#testing !== null) finish(this.#testing);
+    this.#endTest();
   }
 
   /** And remembers what it told. */
   tellCapabilities(): { nativeProfile: true | string; javascriptStacks: true | string } {
-    this.#toldStacks = this.#stacks;
+    this.#toldStacks = this.#javascriptStacks();
+    return { nativeProfile: this.unavailable ?? true, javascriptStacks: this.#toldStacks };
+  }
+
+  #javascriptStacks(): true | string {
     const untested = 'not tested before the first turn of the event loop: native frames only until then';
-    const reason = this.#stacks === null ? untested : this.#stacks.reason;
-    return { nativeProfile: this.unavailable ?? true, javascriptStacks: this.unavailable ?? reason ?? true };
+    return this.unavailable ?? this.#test?.capability() ?? untested;
   }
 
   /** Those that changed since they were last told; `null` when none did. */
   changedCapabilities(): { javascriptStacks: true | string } | null {
-    if (this.#toldStacks === this.#stacks) return null;
+    if (this.#toldStacks === this.#javascriptStacks()) return null;
     const { javascriptStacks } = this.tellCapabilities();
     return { javascriptStacks };
   }
@@ -123,6 +151,7 @@ export class NativeProfiler {
 
   /** What is live now; `null` when nothing is sampled. Growth counts from the previous call. */
   async profile(): Promise<NativeProfile | null> {
+    this.finishTest();
     return this.#read()?.profile() ?? null;
   }
 
@@ -135,6 +164,7 @@ export class NativeProfiler {
 
   /** Restores the allocator. Totals stay readable; what is live is no longer known. */
   stop(): void {
+    this.#endTest();
     this.#restoreDlopen?.();
     this.#restoreDlopen = null;
     this.#binding?.profileStop();

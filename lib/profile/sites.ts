@@ -169,9 +169,14 @@ export class StackReader {
   }
 }
 
+/** Of JavaScript the script is known even where the function is not. */
+function isScript({ kind, file }: StackFrame): boolean {
+  return kind === 'javascript' || (kind === 'unreadable' && file !== '');
+}
+
 /** Node's own frames, and ours: kept in the stack, but nobody's site. */
-function isInternal({ kind, file }: StackFrame): boolean {
-  return kind !== 'javascript' || file.startsWith('node:') || isOwnFile(file);
+function isInternal(frame: StackFrame): boolean {
+  return !isScript(frame) || frame.file.startsWith('node:') || isOwnFile(frame.file);
 }
 
 const baseName = (path: string) => path.slice(path.lastIndexOf('/') + 1);
@@ -179,6 +184,7 @@ const baseName = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 /** A frame as everybody shows it. */
 export function shownFrame(frame: StackFrame): Frame {
   if (frame.kind === 'javascript') return frameAt(frame.name, { ...frame, file: frame.file || '<anonymous>' });
+  if (isScript(frame)) return frameAt(unnamed.unreadable, frame);
   const file = frame.file === '' ? null : baseName(frame.file);
   const nameless = frame.kind === 'native' && file !== null ? `+0x${frame.offset.toString(16)}` : unnamed[frame.kind];
   return { function: frame.name || nameless, file, line: null, column: null };
@@ -209,7 +215,7 @@ export function siteOf(frames: readonly StackFrame[]): string {
   if (line === undefined && frames.at(-1)?.kind === 'unread') return '(stack not read to its end)';
   const frame =
     line ??
-    frames.find(({ kind }) => kind === 'javascript') ??
+    frames.find(isScript) ??
     frames.find(({ kind, file, name }) => kind === 'native' && name !== '' && !runtimeModule.test(baseName(file))) ??
     frames.find(({ kind }) => kind === 'native');
   return frame === undefined ? '(stack not kept)' : frameText(shownFrame(frame));

@@ -47,13 +47,20 @@ Napi::Value RegisterThread(const Napi::CallbackInfo& info) {
 
 void UnregisterThread(const Napi::CallbackInfo&) { ProfileUnregisterThread(); }
 
+constexpr uint32_t BitOf(CodeTier tier) { return tier == CodeTier::kUnknown ? 0 : 1u << static_cast<uint32_t>(tier); }
+
 void SetLevel(const Napi::CallbackInfo& info) {
   const int64_t level = IntegerAt(info, 0);
-  StackSetLevel(level >= 2 ? StackLevel::kLines : level >= 1 ? StackLevel::kNames : StackLevel::kNative);
+  const int64_t tiers = IntegerAt(info, 1, ~int64_t{0});
+  for (int i = 1; i < kCodeTiers; i++) {
+    const auto tier = static_cast<CodeTier>(i);
+    if ((tiers & BitOf(tier)) == 0) continue;
+    StackSetLevel(tier, level >= 2 ? TierLevel::kLines : level >= 1 ? TierLevel::kNames : TierLevel::kRefused);
+  }
 }
 
 Napi::Value Capture(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(ProfileCapture()));
+  return Napi::Number::New(info.Env(), static_cast<double>(ProfileCapture(StackOf::kAllocation)));
 }
 
 void Counters(const Napi::CallbackInfo& info) {
@@ -103,17 +110,27 @@ Napi::Value TotalsLater(const Napi::CallbackInfo& info) {
   return {info.Env(), promise};
 }
 
-Napi::Value StackOf(const Napi::CallbackInfo& info) {
+// The frames of a stack: all that were kept, or those that may be shown.
+Napi::Value FramesOf(Napi::Env env, int64_t stack, bool all) {
   double numbers[kMaxDepth];
-  uint32_t length = 0;
+  size_t count = 0;
   {
     ProfileReading reading;
-    const uint32_t id = Stacks().FromHandle(IntegerAt(info, 0));
-    if (id != 0) length = Stacks().Length(id) / sizeof(uint32_t);
+    const uint32_t id = Stacks().FromHandle(stack);
     const uint32_t* frames = id == 0 ? nullptr : static_cast<const uint32_t*>(Stacks().Bytes(id));
-    for (uint32_t i = 0; i < length; i++) numbers[i] = static_cast<double>(StackFrames().Handle(frames[i]));
+    const uint32_t length = id == 0 ? 0 : Stacks().Length(id) / sizeof(uint32_t);
+    for (uint32_t i = 0; i < length; i++) {
+      if (all || FrameIsShown(*static_cast<const FrameRecord*>(StackFrames().Bytes(frames[i]))))
+        numbers[count++] = static_cast<double>(StackFrames().Handle(frames[i]));
+    }
   }
-  return Doubles(info.Env(), numbers, length);
+  return Doubles(env, numbers, count);
+}
+
+Napi::Value FramesOfStack(const Napi::CallbackInfo& info) { return FramesOf(info.Env(), IntegerAt(info, 0), false); }
+
+Napi::Value FramesOfTest(const Napi::CallbackInfo& info) {
+  return FramesOf(info.Env(), static_cast<int64_t>(ProfileCapture(StackOf::kTest)), true);
 }
 
 std::string InternedText(uint32_t id) {
@@ -143,6 +160,7 @@ Napi::Value FrameOf(const Napi::CallbackInfo& info) {
   object.Set("script", script);
   object.Set("line", LineOfPlace(place));
   object.Set("column", ColumnOfPlace(place));
+  object.Set("tier", BitOf(frame.tier));
   return object;
 }
 
@@ -210,19 +228,23 @@ constexpr FunctionRow kFunctions[] = {
      "Lets JavaScript frames of this thread be decoded. Null: they can be; else what is missing."},
     {"profileUnregister", Napi::Function::New<UnregisterThread>, "(): void",
      "From now on only native frames of this thread are shown."},
-    {"profileLevel", Napi::Function::New<SetLevel>, "(level: 0 | 1 | 2): void",
-     "Frames shown: 0 native only, 1 names, 2 names and lines."},
+    {"profileLevel", Napi::Function::New<SetLevel>, "(level: 0 | 1 | 2, tiers?: number): void",
+     "What is shown of JavaScript in code of these tiers, or of all: 0 nothing, 1 names, 2 names and lines. Before the "
+     "first call nothing is, but it is kept."},
     {"profileCapture", Napi::Function::New<Capture>, "(): number",
      "The stack of this call, as a sample would show it; 0: table full."},
     {"profileCounters", Napi::Function::New<Counters>, "(into: Float64Array): void", "Copies the counters."},
     {"profileTotals", Napi::Function::New<Totals>, "(): Float64Array", "One row for each stack that has samples."},
     {"profileTotalsLater", Napi::Function::New<TotalsLater>, "(): Promise<Float64Array>",
      "The same, read off this thread."},
-    {"profileStack", Napi::Function::New<StackOf>, "(stack: number): Float64Array",
-     "Frame ids of a stack, innermost first."},
+    {"profileTest", Napi::Function::New<FramesOfTest>, "(): Float64Array",
+     "Frame ids of this call, decoded anew. What one frame of V8 stands for follows an `unreadable` one, and has its "
+     "tier."},
+    {"profileStack", Napi::Function::New<FramesOfStack>, "(stack: number): Float64Array",
+     "Ids of the frames of a stack that may be shown, innermost first."},
     {"profileFrame", Napi::Function::New<FrameOf>,
-     "(frame: number): { kind: FrameKind; pc: number; name: string; script: string; line: number; column: number } "
-     "| null",
+     "(frame: number): { kind: FrameKind; pc: number; name: string; script: string; line: number; column: number; "
+     "tier: number } | null",
      "What a frame id stands for; null: no frame has it. What does not apply is 0 or empty. `pc`: from the base of its "
      "module, if that is known."},
     {"profileSymbols", Napi::Function::New<Symbols>, "(frames: Float64Array): Promise<string>",
@@ -231,6 +253,11 @@ constexpr FunctionRow kFunctions[] = {
     {"profileForeign", Napi::Function::New<ForeignModule>, "(): string | null",
      "The module that intercepted the allocator before us."},
 };
+
+#define EXTMEM_TIER_BIT(value, name, doc) {#name, BitOf(CodeTier::value), doc},
+constexpr BitRow kTiers[] = {EXTMEM_CODE_TIERS(EXTMEM_TIER_BIT)};
+#undef EXTMEM_TIER_BIT
+constexpr BitTable kBits[] = {{"tiers", kTiers}};
 
 constexpr NameRow kProfileRows[] = {EXTMEM_PROFILE_COUNTERS(EXTMEM_NAME_ROW)};
 constexpr NameRow kStackRows[] = {EXTMEM_STACK_NUMBERS(EXTMEM_NAME_ROW)};
@@ -246,6 +273,6 @@ constexpr EnumTable kEnums[] = {
 
 }  // namespace
 
-Exports ProfileExports() { return {kFunctions, {}, kNumbers, kEnums}; }
+Exports ProfileExports() { return {kFunctions, kBits, kNumbers, kEnums}; }
 
 }  // namespace extmem

@@ -38,6 +38,7 @@ ProfileNumbers CountProfile() {
   numbers.framesRefused = StackFrames().refused() + StackStrings().refused();
   numbers.framesDecoded = stacks.decoded;
   numbers.framesUnreadable = stacks.unreadable;
+  numbers.framesUnlicensed = stacks.unlicensed;
   numbers.unwalked = stacks.unwalked;
   numbers.broken = stacks.broken;
   numbers.repaired = stacks.repaired;

@@ -31,6 +31,7 @@ namespace extmem {
   X(framesRefused, "frames and names that their tables had no room for")                             \
   X(framesDecoded, "JavaScript frames decoded because the cache did not know them")                  \
   X(framesUnreadable, "frames of V8 that could not be decoded")                                      \
+  X(framesUnlicensed, "JavaScript frames decoded while the self-test had not seen their tier right") \
   X(unwalked, "samples on a stack whose bounds are unknown: caller only")                            \
   X(broken, "walks that ended before the start of the thread")                                       \
   X(repaired, "of which went on at the newest JavaScript below")                                     \

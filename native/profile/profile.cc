@@ -121,7 +121,8 @@ void Allocated(Thread* thread, void* block, size_t size, const uintptr_t* frame)
   const uint64_t sampled_mean = thread->sampler.Exhausted(size, mean, SeedOf(thread));
   if (sampled_mean != 0) {
     if (thread->id == 0) thread->id = static_cast<uint32_t>(syscall(SYS_gettid));
-    const uint32_t stack = CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), false, SampleClock());
+    const uint32_t stack =
+        CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), StackOf::kAllocation, SampleClock());
     LiveInsert(reinterpret_cast<uintptr_t>(block), {size, sampled_mean, stack, CoarseSeconds(), thread->id});
     Limit();
   }
@@ -135,8 +136,8 @@ void Mapped(Thread* thread, void* start, size_t length, const uintptr_t* frame) 
   const int saved = errno;
   thread->busy = true;
   const bool captures = BeginCapture();
-  const uint32_t stack =
-      captures ? CaptureStack(thread, frame, g_depth.load(std::memory_order_relaxed), true, SampleClock()) : 0;
+  const uint32_t depth = g_depth.load(std::memory_order_relaxed);
+  const uint32_t stack = captures ? CaptureStack(thread, frame, depth, StackOf::kMapping, SampleClock()) : 0;
   SeenMapped(reinterpret_cast<uintptr_t>(start), length, stack);
   if (captures) EndCapture();
   thread->busy = false;
@@ -294,15 +295,18 @@ void ProfileUnregisterThread() {
   if (!InForkedChild()) StackUnregisterThread(ThisThread());
 }
 
-uint64_t ProfileCapture() {
+uint64_t ProfileCapture(StackOf what) {
   if (InForkedChild()) return 0;
   Locked locked(&g_control);
   if (!StackInit()) return 0;
   if (!g_running) SafeReadForgetAll();
   Thread* thread = ThisThread();
   thread->busy = true;
-  const uint32_t stack = CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), kMaxDepth,
-                                      false, SampleClock::Stopped());
+  // Decoding anew takes time: the frames of the self-test are the innermost ones.
+  constexpr uint32_t kTestDepth = 32;
+  const uint32_t depth = what == StackOf::kTest ? kTestDepth : kMaxDepth;
+  const uint32_t stack = CaptureStack(thread, static_cast<const uintptr_t*>(__builtin_frame_address(0)), depth, what,
+                                      SampleClock::Stopped());
   thread->busy = false;
   return Stacks().Handle(stack);
 }

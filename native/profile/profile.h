@@ -41,9 +41,9 @@ void ProfileUnregisterThread();
 // The environment of the calling thread ends: its isolate is about to be taken down, and nobody else would stop a
 // profiler that it started.
 void ProfileThreadEnds();
-// The handle of the stack of the caller as a sample would show it; 0 when the table is full, and in a forked child. Not
-// from a hook.
-__attribute__((noinline)) uint64_t ProfileCapture();
+// The handle of the stack of the caller, as a sample would show it or as the self-test wants it; 0 when the table is
+// full, and in a forked child. Not from a hook.
+__attribute__((noinline)) uint64_t ProfileCapture(StackOf what);
 
 // While one exists, numbers of stacks and frames keep their meaning. Not from a hook; on any thread.
 class ProfileReading {

@@ -28,9 +28,9 @@ struct CacheEntry {
 V8Layout g_layout;
 const char* g_missing = nullptr;
 bool g_layout_loaded = false;
-std::atomic<StackLevel> g_level{StackLevel::kNative};
+std::atomic<TierLevel> g_levels[kCodeTiers];
 std::atomic<uint32_t> g_isolates{0};
-std::atomic<uint64_t> g_decoded, g_unreadable, g_unwalked, g_broken, g_repaired, g_unplaced, g_unread;
+std::atomic<uint64_t> g_decoded, g_unreadable, g_unlicensed, g_unwalked, g_broken, g_repaired, g_unplaced, g_unread;
 CacheEntry* g_cache = nullptr;
 std::atomic<LinePlace>* g_lines = nullptr;  // by frame: lines that were found later
 InternTable g_strings, g_frames, g_stacks;
@@ -107,12 +107,19 @@ struct SampleWork {
   }
 };
 
+// What the cache leads to may be gone, or may not be shown any more.
+void ForgetCache() {
+  for (uint32_t i = 0; i < kCacheEntries; i++) {
+    if (g_cache[i].check.load(std::memory_order_relaxed) != 0) g_cache[i].check.store(0, std::memory_order_relaxed);
+  }
+}
+
 uint32_t FrameAt(uint64_t pc, FrameKind kind) {
   const FrameKey key = {pc, static_cast<uint64_t>(kind) << 32 | ModulesEpoch(), {}};
   uint64_t value;
   if (CacheFind(key, &value)) return static_cast<uint32_t>(value);
   const CodePlace place = pc == 0 ? CodePlace{0, 0} : PlaceOf(pc);
-  const FrameRecord record = {place.at, 0, 0, 0, 0, kind, place.module};
+  const FrameRecord record = {place.at, 0, 0, 0, 0, kind, CodeTier::kUnknown, place.module};
   const uint32_t id = g_frames.Intern(&record, sizeof(record));
   if (id != 0) CachePut(key, id);
   return id;
@@ -126,18 +133,39 @@ uint32_t InternStack(const uint32_t* ids, uint32_t count) {
   return g_stacks.Intern(ids, count * sizeof(uint32_t));
 }
 
-// Names and place of one function of a frame. `settled` is cleared when a later sample may find more.
-uint32_t Describe(const V8Isolate& isolate, const ScriptFrame& frame, SampleWork* work, bool* settled) {
+// Of code that nobody may have found by now nothing is known.
+TierLevel LevelOf(CodeTier tier) {
+  return tier == CodeTier::kUnknown ? TierLevel::kRefused
+                                    : g_levels[static_cast<size_t>(tier)].load(std::memory_order_relaxed);
+}
+
+// False: no room.
+bool InternScript(uintptr_t script, FrameRecord* record) {
   char text[512];
-  FrameRecord record = {0, 0, 0, 0, 0, FrameKind::kJavaScript, 0};
+  const size_t length = CopyString(g_layout, Field(script, g_layout.script.name), text, sizeof(text));
+  record->script = length == 0 ? 0 : g_strings.Intern(text, static_cast<uint32_t>(length));
+  return length == 0 || record->script != 0;
+}
+
+// A frame of which only the script is shown: that of its function, which V8 keeps in the frame itself in every tier.
+uint32_t Undecoded(const ScriptRef& script, CodeTier tier) {
+  FrameRecord record = {0, 0, 0, 0, 0, FrameKind::kUnreadable, tier, 0};
+  return InternScript(script.object, &record) ? g_frames.Intern(&record, sizeof(record)) : 0;
+}
+
+// Names and place of one function of a frame. `settled` is cleared when a later sample may find more.
+uint32_t Describe(const V8Isolate& isolate, const ScriptFrame& frame, CodeTier tier, TierLevel level, SampleWork* work,
+                  bool* settled) {
+  char text[256];
+  FrameRecord record = {0, 0, 0, 0, 0, FrameKind::kJavaScript, level == TierLevel::kUnseen ? tier : CodeTier::kUnknown,
+                        0};
   int32_t start;
-  size_t length = FunctionName(g_layout, frame.shared, text, 256, &start);
+  const size_t length = FunctionName(g_layout, frame.shared, text, sizeof(text), &start);
   if (length != 0 && (record.name = g_strings.Intern(text, static_cast<uint32_t>(length))) == 0) return 0;
   const uintptr_t script = ScriptOf(g_layout, frame.shared);
   if (script == 0) return g_frames.Intern(&record, sizeof(record));
-  length = CopyString(g_layout, Field(script, g_layout.script.name), text, sizeof(text));
-  if (length != 0 && (record.script = g_strings.Intern(text, static_cast<uint32_t>(length))) == 0) return 0;
-  if (g_level.load(std::memory_order_relaxed) != StackLevel::kLines || frame.position == kPositionNotReached) {
+  if (!InternScript(script, &record)) return 0;
+  if (level == TierLevel::kNames || frame.position == kPositionNotReached) {
     return g_frames.Intern(&record, sizeof(record));
   }
   const ScriptRef ref = RefOf(g_layout, isolate, script);
@@ -162,8 +190,42 @@ uint32_t Describe(const V8Isolate& isolate, const ScriptFrame& frame, SampleWork
   return id;
 }
 
+// Decodes a frame, and keeps what may be shown of it now or later. Means nothing when the work is late.
+uint64_t GroupOf(V8Isolate* isolate, const RawFrame& raw, const FrameKey& key, bool test, SampleWork* work) {
+  g_decoded.fetch_add(1, std::memory_order_relaxed);
+  ScriptFrame frames[kMaxInlined];
+  uint32_t group[kMaxInlined + 1];
+  FrameCode code;
+  const bool had_all = work->tables.IsFresh();
+  work->frames_decoded++;
+  const int functions = DecodeFrame(g_layout, isolate, raw.pc, raw.fp, frames, kMaxInlined, &work->tables, &code);
+  if (work->tables.IsLate()) return 0;
+  bool settled = true;
+  if (frames[0].position == kPositionNotReached) {
+    settled = had_all;  // no later sample could do more
+    g_unplaced.fetch_add(had_all, std::memory_order_relaxed);
+  }
+  const TierLevel level = test ? TierLevel::kUnseen : LevelOf(code.tier);
+  int count = 0;
+  if (level <= TierLevel::kRefused) {
+    g_unlicensed.fetch_add(!test, std::memory_order_relaxed);
+    group[count++] = Undecoded(key.script, level == TierLevel::kUnseen ? code.tier : CodeTier::kUnknown);
+  }
+  for (int i = 0; i < functions && level != TierLevel::kRefused; i++)
+    group[count++] = Describe(*isolate, frames[i], code.tier, level, work, &settled);
+  uint64_t value = count == 1 ? group[0] : g_groups.Intern(group, count * sizeof(uint32_t)) | kGroup;
+  if (value == kGroup) {
+    // Full: the function that really has a frame, where that is seen to be right.
+    value = level == TierLevel::kUnseen ? Undecoded(key.script, CodeTier::kUnknown) : group[count - 1];
+  }
+  for (int i = 0; i < count; i++) settled = settled && group[i] != 0;
+  if (code.repeatable && settled && !test) CachePut(key, value);
+  return value;
+}
+
 // Appends the frames that one physical frame of V8 stands for.
-uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, SampleWork* work, uint32_t* ids, uint32_t count) {
+uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, bool test, SampleWork* work, uint32_t* ids,
+                     uint32_t count) {
   FrameKey key;
   FrameClass kind = FrameClass::kNative;
   if (isolate != nullptr && raw.fp != 0) kind = ClassifyFrame(g_layout, *isolate, raw.pc, raw.fp, &key);
@@ -181,26 +243,9 @@ uint32_t AppendFrame(V8Isolate* isolate, const RawFrame& raw, SampleWork* work, 
     return count;
   }
   uint64_t value;
-  if (!CacheFind(key, &value)) {
-    g_decoded.fetch_add(1, std::memory_order_relaxed);
-    work->frames_decoded++;
-    ScriptFrame frames[kMaxInlined];
-    uint32_t group[kMaxInlined];
-    bool repeatable;
-    const bool had_all = work->tables.IsFresh();
-    const int functions =
-        DecodeFrame(g_layout, isolate, raw.pc, raw.fp, frames, kMaxInlined, &work->tables, &repeatable);
+  if (test || !CacheFind(key, &value)) {
+    value = GroupOf(isolate, raw, key, test, work);
     if (work->tables.IsLate()) return count;
-    bool settled = true;
-    if (frames[0].position == kPositionNotReached) {
-      settled = had_all;  // no later sample could do more
-      g_unplaced.fetch_add(had_all, std::memory_order_relaxed);
-    }
-    for (int i = 0; i < functions; i++) group[i] = Describe(*isolate, frames[i], work, &settled);
-    value = functions == 1 ? group[0] : g_groups.Intern(group, functions * sizeof(uint32_t)) | kGroup;
-    if (value == kGroup) value = group[functions - 1];  // full: the function that really has a frame
-    for (int i = 0; i < functions; i++) settled = settled && group[i] != 0;
-    if (repeatable && settled) CachePut(key, value);
   }
   if (LinesAwaited() && !work->texts.IsDone()) AdvanceLines(g_layout, key.script, &work->texts);
   if ((value & kGroup) == 0) {
@@ -251,10 +296,10 @@ WORDS_OF_ANY_FRAME int Repair(const V8Isolate& isolate, uintptr_t sp, uintptr_t 
 }
 
 // The stack of a foreign thread may be small: one frame after the other.
-__attribute__((noinline)) uint32_t CaptureNative(FrameWalk walk, uint32_t depth, bool mapping) {
+__attribute__((noinline)) uint32_t CaptureNative(FrameWalk walk, uint32_t depth, StackOf what) {
   uint32_t ids[kMaxDepth];
   uint32_t count = 0;
-  if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
+  if (what == StackOf::kMapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
   RawFrame raw;
   for (uint32_t i = 0; i < depth && count < kMaxDepth && walk.Next(&raw); i++) {
     ids[count++] = FrameAt(raw.pc, FrameKind::kNative);
@@ -264,7 +309,7 @@ __attribute__((noinline)) uint32_t CaptureNative(FrameWalk walk, uint32_t depth,
 }
 
 __attribute__((noinline)) uint32_t CaptureMixed(V8Isolate* isolate, FrameWalk walk, uintptr_t sp, uintptr_t high,
-                                                uint32_t depth, bool mapping, SampleClock clock) {
+                                                uint32_t depth, StackOf what, SampleClock clock) {
   SampleWork work(&clock);
   RawFrame raw[kMaxDepth];
   const int max = static_cast<int>(depth);
@@ -282,9 +327,9 @@ __attribute__((noinline)) uint32_t CaptureMixed(V8Isolate* isolate, FrameWalk wa
   }
   uint32_t ids[kMaxDepth];
   uint32_t count = 0;
-  if (mapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
+  if (what == StackOf::kMapping) ids[count++] = FrameAt(0, FrameKind::kMapping);
   for (int i = 0; i < raw_count && count < kMaxDepth && !work.IsOver(); i++) {
-    count = AppendFrame(isolate, raw[i], &work, ids, count);
+    count = AppendFrame(isolate, raw[i], what == StackOf::kTest, &work, ids, count);
   }
   if (work.tables.IsLate()) {
     g_unread.fetch_add(1, std::memory_order_relaxed);
@@ -315,7 +360,10 @@ const char* StackLoadLayout() {
   return g_missing;
 }
 
-void StackSetLevel(StackLevel level) { g_level.store(level, std::memory_order_relaxed); }
+void StackSetLevel(CodeTier tier, TierLevel level) {
+  const TierLevel before = g_levels[static_cast<size_t>(tier)].exchange(level, std::memory_order_relaxed);
+  if (level < before && g_cache != nullptr) ForgetCache();
+}
 
 bool StackRegisterThread(Thread* thread) {
   const bool reads_checked = SafeReadWorks();
@@ -339,7 +387,7 @@ void StackUnregisterThread(Thread* thread) {
   GiveBackIsolate(isolate);
 }
 
-uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bool mapping, SampleClock clock) {
+uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, StackOf what, SampleClock clock) {
   const uintptr_t own = reinterpret_cast<uintptr_t>(frame);
   if (thread->new_frame > own && thread->new_frame - own < kNewReach) {
     frame = reinterpret_cast<const uintptr_t*>(thread->new_frame);
@@ -348,9 +396,9 @@ uint32_t CaptureStack(Thread* thread, const uintptr_t* frame, uint32_t depth, bo
   if (!known) g_unwalked.fetch_add(1, std::memory_order_relaxed);
   const FrameWalk walk(frame[1], known ? frame[0] : 0, own, thread->stack_high);
   if (depth > kMaxDepth) depth = kMaxDepth;
-  V8Isolate* isolate = g_level.load(std::memory_order_relaxed) == StackLevel::kNative ? nullptr : thread->isolate;
-  if (isolate == nullptr || !known) return CaptureNative(walk, depth, mapping);
-  return CaptureMixed(isolate, walk, own, thread->stack_high, depth, mapping, clock);
+  V8Isolate* isolate = thread->isolate;
+  if (isolate == nullptr || !known) return CaptureNative(walk, depth, what);
+  return CaptureMixed(isolate, walk, own, thread->stack_high, depth, what, clock);
 }
 
 bool StackIsCrowded() {
@@ -394,10 +442,7 @@ void StackSweep() {
     modules[record.detail] = true;
   }
   ForgetAwaited(IsOfSweptFrame);
-  // What the cache leads to may be gone; groups are known through it alone.
-  for (uint32_t i = 0; i < kCacheEntries; i++) {
-    if (g_cache[i].check.load(std::memory_order_relaxed) != 0) g_cache[i].check.store(0, std::memory_order_relaxed);
-  }
+  ForgetCache();  // groups are known through it alone
   g_groups.Sweep(std::vector<bool>(g_groups.count()));
   // A table that could not be swept keeps more than it needs, never less: what refers to others goes first.
   if (g_stacks.Sweep(stacks) && g_frames.Sweep(g_kept_frames)) {
@@ -417,15 +462,21 @@ CodePlace FramePlace(uint32_t frame) {
   return {record.place, record.detail};
 }
 
+bool FrameIsShown(const FrameRecord& frame) {
+  if (frame.tier == CodeTier::kUnknown) return true;
+  return (LevelOf(frame.tier) >= TierLevel::kNames) == (frame.kind == FrameKind::kJavaScript);
+}
+
 LinePlace FrameLine(uint32_t frame) {
   const FrameRecord& record = *static_cast<const FrameRecord*>(g_frames.Bytes(frame));
+  if (record.tier != CodeTier::kUnknown && LevelOf(record.tier) == TierLevel::kNames) return 0;
   return record.line != 0 ? PackPlace(record.line, record.column) : g_lines[frame].load(std::memory_order_relaxed);
 }
 
 StackCounters StackCount() {
   auto get = [](const std::atomic<uint64_t>& value) { return value.load(std::memory_order_relaxed); };
-  return {get(g_decoded),  get(g_unreadable), get(g_unwalked), get(g_broken),
-          get(g_repaired), get(g_unplaced),   get(g_unread)};
+  return {get(g_decoded), get(g_unreadable), get(g_unlicensed), get(g_unwalked),
+          get(g_broken),  get(g_repaired),   get(g_unplaced),   get(g_unread)};
 }
 
 uint64_t StackOwnBytes() {

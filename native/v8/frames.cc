@@ -87,6 +87,16 @@ CodeObject FindCode(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, Work* 
   return {};
 }
 
+CodeTier TierOf(const V8Layout& v8, bool builtin, const CodeObject& code) {
+  if (builtin) return CodeTier::kInterpreter;
+  if (code.object == 0) return CodeTier::kUnknown;
+  const int32_t above = code.kind - v8.kind_baseline;
+  return above < 0    ? CodeTier::kInterpreter
+         : above == 0 ? CodeTier::kBaseline
+         : above == 1 ? CodeTier::kMaglev
+                      : CodeTier::kTurbofan;
+}
+
 // The bytecode of a function, wherever its data slot keeps it.
 uintptr_t BytecodeOf(const V8Layout& v8, uintptr_t shared) {
   uintptr_t data = Field(shared, v8.shared.data);
@@ -146,7 +156,7 @@ int32_t BaselineOffset(const V8Layout& v8, const CodeObject& code, uintptr_t byt
 int DecodeTranslation(const V8Layout& v8, const CodeObject& code, uintptr_t pc, ScriptFrame* frames, int max,
                       Work* work) {
   TranslatedCall calls[kMaxInlining];
-  const OptimizedCode optimized = {code.object, code.start + code.size, code.kind == v8.kind_baseline + 1};
+  const OptimizedCode optimized = {code.object, code.start + code.size, TierOf(v8, false, code) == CodeTier::kMaglev};
   const int count = TranslateCall(v8, optimized, static_cast<uint32_t>(pc - code.start), calls,
                                   max < kMaxInlining ? max : kMaxInlining, work);
   for (int i = 0; i < count; i++) {
@@ -265,21 +275,21 @@ ScriptRef RefOf(const V8Layout& v8, const V8Isolate& isolate, uintptr_t script) 
 }
 
 int DecodeFrame(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, uintptr_t fp, ScriptFrame* frames, int max,
-                Work* work, bool* repeatable) {
+                Work* work, FrameCode* facts) {
   const uintptr_t shared = Field(Slot(fp, kFunctionSlot), v8.function_shared);
-  *repeatable = true;
   frames[0] = {shared, kNoPosition};
   // Where the pc lies comes first: a frame that was replaced while its loop ran still shows the interpreter's slots.
   const bool builtin = isolate->IsBuiltin(pc);
   const CodeObject code = builtin ? CodeObject{} : FindCode(v8, isolate, pc, work);
-  if (!builtin && code.object == 0) {
+  *facts = {TierOf(v8, builtin, code), true};
+  if (facts->tier == CodeTier::kUnknown) {
     if (work->IsDone()) frames[0].position = kPositionNotReached;
     return 1;
   }
   const uintptr_t bytecode = RunningBytecode(v8, shared, fp);
   uint64_t entry;
   int32_t found = kNoPosition, at = kNoPosition;
-  if (!builtin && code.kind > v8.kind_baseline) {
+  if (facts->tier >= CodeTier::kMaglev) {
     if (const int count = DecodeTranslation(v8, code, pc, frames, max, work); count != 0) return count;
     at = static_cast<int32_t>(pc - code.start) - 1;  // the call, not what follows it
     found = FindPosition(v8, Field(code.object, v8.code.positions), at, work, &entry);
@@ -287,8 +297,8 @@ int DecodeFrame(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, uintptr_t 
     frames[0].position = found;
     return 1;
   }
-  if (builtin || code.kind < v8.kind_baseline) {
-    *repeatable = builtin;
+  if (facts->tier == CodeTier::kInterpreter) {
+    facts->repeatable = builtin;
     const uintptr_t offset = Slot(fp, kOffsetSlot);
     if (bytecode != 0 && (offset & UINT32_MAX) == 0) at = SmallInteger(offset) - (v8.bytecode.data - 1);
   } else if (bytecode != 0) {

@@ -65,11 +65,34 @@ struct ScriptFrame {
   int32_t position;  // in the text of the script
 };
 
+// The compiler whose code a frame runs: names and lines are found by other tables for each. kUnknown: V8 has no code at
+// this place, or it was not found.
+// X(value, name, doc)
+#define EXTMEM_CODE_TIERS(X)                                    \
+  X(kInterpreter, interpreter, "bytecode, by the interpreter")  \
+  X(kBaseline, baseline, "code of sparkplug, not optimised")    \
+  X(kMaglev, maglev, "optimised by maglev, with what it calls") \
+  X(kTurbofan, turbofan, "optimised by turbofan, likewise")
+
+enum class CodeTier : uint16_t {
+  kUnknown,
+#define EXTMEM_CODE_TIER(value, name, doc) value,
+  EXTMEM_CODE_TIERS(EXTMEM_CODE_TIER)
+#undef EXTMEM_CODE_TIER
+};
+constexpr int kCodeTiers = static_cast<int>(CodeTier::kTurbofan) + 1;
+
+struct FrameCode {
+  CodeTier tier;
+  // False when the key does not determine the result (--interpreted-frames-native-stack: one pc for all bytecodes of a
+  // function).
+  bool repeatable;
+};
+
 // Precondition: classified as kJavaScript. Innermost first; at least one; nothing of it is to be used when the work is
-// late. `repeatable` is false when the key does not
-// determine the result (--interpreted-frames-native-stack: one pc for all bytecodes of a function).
+// late.
 int DecodeFrame(const V8Layout& v8, V8Isolate* isolate, uintptr_t pc, uintptr_t fp, ScriptFrame* frames, int max,
-                Work* work, bool* repeatable);
+                Work* work, FrameCode* facts);
 
 // A script of an isolate, by the address of its object.
 ScriptRef RefOf(const V8Layout& v8, const V8Isolate& isolate, uintptr_t script);

@@ -156,7 +156,7 @@ bool WhatAChildCallsDoesNothing() {
   extmem::ProfileOwnBytes();
   extmem::CountProfile();
   extmem::ProfileRegisterThread();
-  const bool captures = extmem::ProfileCapture() != 0;
+  const bool captures = extmem::ProfileCapture(extmem::StackOf::kAllocation) != 0;
   const bool sees = extmem::SeenCount().ranges != 0;
   extmem::NoteModules();
   const bool knows = !extmem::KnownModules().empty();

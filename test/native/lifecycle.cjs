@@ -50,6 +50,7 @@ function everyCall(binding) {
     profileLevel: () => binding.profileLevel(2),
     profileRate: () => binding.profileRate(4096),
     profileStack: () => binding.profileStack(1),
+    profileTest: () => binding.profileTest(),
     profileTotals: () => binding.profileTotals(),
     publishIsolate: () => binding.publishIsolate(numbers),
     read: () => binding.read(numbers),
