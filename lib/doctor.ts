@@ -101,7 +101,7 @@ function glibcVersion(): string | null {
 function tryProfiler(native: Native): Capabilities {
   const profiler = new NativeProfiler(native.binding, { sampleBytes: 2 ** 30, stackDepth: 1 });
   profiler.testStacks();
-  profiler.finishTest();
+  profiler.hurryTest();
   profiler.stop();
   return profiler.tellCapabilities();
 }

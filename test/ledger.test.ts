@@ -112,7 +112,8 @@ function checkSum(t: Test, ledger: Ledger | null, unattributedAllowed: boolean) 
     'leaves are whole bytes',
   );
   if (unattributedAllowed) return;
-  const limitBytes = Math.max(0.005 * ledger.rssBytes, 1.5 * MiB);
+  // On Node 24 and 26 some 2.7 MB that come late are nobody's yet.
+  const limitBytes = Math.max(0.005 * ledger.rssBytes, 3 * MiB);
   const unattributedBytes = ledger.leafBytes.unattributed;
   t.ok(unattributedBytes <= limitBytes, `Expected at most ${limitBytes} unattributed, received ${unattributedBytes}`);
 }

@@ -55,14 +55,18 @@ for (const node of nodes) {
       if (name === 'sqlite' && node.major === 20) continue; // node:sqlite came with Node 22
       t.test(`names the leak: ${name}`, async (t) => {
         const ended = await run(node.path, ['--no-warnings', leaks, name]);
-        const [first] = JSON.parse(ended.stdout) as SiteRow[];
+        const rows = JSON.parse(ended.stdout) as SiteRow[];
+        const [first] = rows;
         const line = /\(test\/programs\/native-leaks\.cjs:(\d+):\d+\)$/.exec(first?.site ?? '')?.[1];
         t.match(lines[Number(line) - 1], call, `${first?.site}`);
         t.equal(first?.module, module);
         const truth = truths[name];
         // Large ones are exact; samples of small ones of the same line come on top, 32 KiB each: six of them are let pass.
-        const excessBytes = (first?.liveBytes ?? 0) - (truth ?? 0);
-        if (truth !== undefined) t.ok(excessBytes >= 0 && excessBytes < 6.5 * 32_768, `${first?.liveBytes}`);
+        // On a busy machine the time of a sample may end before it comes to the line.
+        const unread = rows.find(({ site }) => site === '(stack not read to its end)');
+        const liveBytes = (first?.liveBytes ?? 0) + (unread?.liveBytes ?? 0);
+        const excessBytes = liveBytes - (truth ?? 0);
+        if (truth !== undefined) t.ok(excessBytes >= 0 && excessBytes < 6.5 * 32_768, `${liveBytes}`);
         if (name === 'addon') t.equal(first?.frames[0]?.function, 'LeakyThumbnail(unsigned long)');
       });
     }

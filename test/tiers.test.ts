@@ -18,13 +18,16 @@ for (const node of nodes) {
   const shows = (...args: string[]) => runForJson<Shown>(node, [program, ...args]);
   const after = ({ shown }: Shown) =>
     Object.fromEntries(Object.entries(shown).map(([tier, { after }]) => [tier, after]));
-  const allAre = (state: string) => Object.fromEntries(tiers.map((tier) => [tier, state]));
+  // On a busy machine V8's threads may optimise a function before the program meets it in the tier between.
+  const allAre = <State>({ shown }: Shown, state: State, but: Record<string, State> = {}) =>
+    Object.fromEntries(Object.keys(shown).map((tier) => [tier, but[tier] ?? state]));
 
   t.test(`node ${node.major}`, async (t) => {
     t.test('what was met before the test is shown after it', async (t) => {
-      const { capability, shown } = await shows();
-      t.equal(capability, true);
-      t.same(shown, Object.fromEntries(tiers.map((tier) => [tier, { before: 'hidden', after: 'right' }])));
+      const all = await shows();
+      t.equal(all.capability, true);
+      t.same(all.shown, allAre(all, { before: 'hidden', after: 'right' }));
+      t.match(all.shown, { interpreter: {}, turbofan: {} });
     });
 
     t.test('while it runs: what it has seen', async (t) => {
@@ -41,17 +44,17 @@ for (const node of nodes) {
           names.capability,
           new RegExp(`^in code of ${tier} names and lines are not shown: the self-test failed`),
         );
-        t.same(after(names), { ...allAre('right'), [tier]: 'hidden' });
+        t.same(after(names), allAre(names, 'right', { [tier]: 'hidden' }));
         const lines = await shows('lines', tier);
         t.match(lines.capability, new RegExp(`^in code of ${tier} names without lines: the self-test failed`));
-        t.same(after(lines), { ...allAre('right'), [tier]: 'name' });
+        t.same(after(lines), allAre(lines, 'right', { [tier]: 'name' }));
       });
     }
 
     t.test('the interpreter decoded wrongly: native frames only', async (t) => {
       const wrong = await shows('names', 'interpreter');
       t.match(wrong.capability, /^the self-test failed: .*: native frames only$/);
-      t.same(after(wrong), allAre('hidden'));
+      t.same(after(wrong), allAre(wrong, 'hidden'));
     });
 
     t.test('a tier that is not reached is refused, one that is not in use is not missed', async (t) => {

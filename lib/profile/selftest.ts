@@ -21,10 +21,10 @@ const optimizing: ReadonlySet<Tier> = new Set(['maglev', 'turbofan']);
 
 /** Each look comes after a quarter more runs than the one before, so that it meets every tier; … */
 const growth = 1.25;
-/** … up to some .2 ms of them at once. */
-const maxRunsAtOnce = 256;
-/** Some 50 ms in all where the last tier is never reached. It is with 20 to 80 looks, in 10 to 25 ms. */
-const maxLooks = 250;
+/** … up to some .1 ms of them at once. */
+const maxRunsAtOnce = 512;
+/** Some 40 ms in all where the last tier is never reached. It is with 18 to 50 looks, in 10 to 30 ms. */
+const maxLooks = 160;
 
 const nativeOnly = (reason: string) => `${reason}: native frames only`;
 

@@ -237,6 +237,7 @@ const cases = {
   async capabilities() {
     const profiler = new NativeProfiler(binding, { sampleBytes: 4096, stackDepth: 64 });
     profiler.testStacks();
+    profiler.hurryTest();
     profiler.stop();
     return profiler.tellCapabilities();
   },
