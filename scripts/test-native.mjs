@@ -19,25 +19,9 @@ const core = [...below('native', '.cc').filter((path) => !path.startsWith('nativ
 const headers = [...below('native', '.h'), ...below('test/native', '.h')];
 const fixtures = readdirSync(join(root, 'test/fixtures/smaps')).map((name) => join('test/fixtures/smaps', name));
 
+const tests = readdirSync(join(root, 'test/native')).flatMap((name) => name.match(/^(.*)_test\.cc$/)?.[1] ?? []);
 const variants = [
-  {
-    name: 'asan',
-    sanitize: 'address,undefined',
-    tests: [
-      'smaps',
-      'glibc_malloc_info',
-      'mappings',
-      'glibc_arena_top',
-      'peek_self',
-      'lock',
-      'process_files',
-      'slot_writer',
-      'frames',
-      'reader',
-      'tables',
-      'hooks',
-    ],
-  },
+  { name: 'asan', sanitize: 'address,undefined', tests },
   { name: 'tsan', sanitize: 'thread', tests: ['lock', 'process_files', 'reader', 'tables', 'hooks'] },
 ];
 

@@ -61,12 +61,15 @@ for (const node of nodes) {
         t.match(lines[Number(line) - 1], call, `${first?.site}`);
         t.equal(first?.module, module);
         const truth = truths[name];
-        // Large ones are exact; samples of small ones of the same line come on top, 32 KiB each: six of them are let pass.
+        // Large ones are exact; samples of small ones of the same line come on top, 32 KiB each or more on a busy machine,
+        // where the mean is raised: as many as the stated error explains are let pass, and six.
         // On a busy machine the time of a sample may end before it comes to the line.
         const unread = rows.find(({ site }) => site === '(stack not read to its end)');
         const liveBytes = (first?.liveBytes ?? 0) + (unread?.liveBytes ?? 0);
         const excessBytes = liveBytes - (truth ?? 0);
-        if (truth !== undefined) t.ok(excessBytes >= 0 && excessBytes < 6.5 * 32_768, `${liveBytes}`);
+        const [low, high] = first?.liveBytesRange ?? [0, 0];
+        const letPassBytes = 6.5 * 32_768 + 2 * (high - low);
+        if (truth !== undefined) t.ok(excessBytes >= 0 && excessBytes < letPassBytes, `${liveBytes}`);
         if (name === 'addon') t.equal(first?.frames[0]?.function, 'LeakyThumbnail(unsigned long)');
       });
     }
