@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "exports.h"
+
 namespace {
 
 double ThreadNs() {
@@ -28,12 +30,7 @@ napi_value Held(napi_env env, napi_callback_info info) {
   return result;
 }
 
-napi_value Init(napi_env env, napi_value exports) {
-  napi_value function;
-  napi_create_function(env, "held", NAPI_AUTO_LENGTH, Held, nullptr, &function);
-  napi_set_named_property(env, exports, "held", function);
-  return exports;
-}
+napi_value Init(napi_env env, napi_value exports) { return Export(env, exports, {{"held", Held}}); }
 
 }  // namespace
 

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "exports.h"
+
 void* volatile g_kept;
 
 // Not inlined, so that it has a frame and a symbol; not a tail call, so that the frame is there.
@@ -75,16 +77,7 @@ napi_value Release(napi_env env, napi_callback_info info) {
 }
 
 napi_value Init(napi_env env, napi_value exports) {
-  napi_value function;
-  napi_create_function(env, "allocate", NAPI_AUTO_LENGTH, Allocate, nullptr, &function);
-  napi_set_named_property(env, exports, "allocate", function);
-  napi_create_function(env, "map", NAPI_AUTO_LENGTH, Map, nullptr, &function);
-  napi_set_named_property(env, exports, "map", function);
-  napi_create_function(env, "hold", NAPI_AUTO_LENGTH, Hold, nullptr, &function);
-  napi_set_named_property(env, exports, "hold", function);
-  napi_create_function(env, "release", NAPI_AUTO_LENGTH, Release, nullptr, &function);
-  napi_set_named_property(env, exports, "release", function);
-  return exports;
+  return Export(env, exports, {{"allocate", Allocate}, {"map", Map}, {"hold", Hold}, {"release", Release}});
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "exports.h"
+
 namespace {
 
 void* g_library = nullptr;
@@ -75,16 +77,7 @@ napi_value Close(napi_env env, napi_callback_info info) {
 }
 
 napi_value Init(napi_env env, napi_value exports) {
-  const struct {
-    const char* name;
-    napi_callback call;
-  } functions[] = {{"open", Open}, {"hold", HoldByItself}, {"holdThrough", HoldThrough}, {"close", Close}};
-  for (const auto& function : functions) {
-    napi_value value;
-    napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.call, nullptr, &value);
-    napi_set_named_property(env, exports, function.name, value);
-  }
-  return exports;
+  return Export(env, exports, {{"open", Open}, {"hold", HoldByItself}, {"holdThrough", HoldThrough}, {"close", Close}});
 }
 
 }  // namespace

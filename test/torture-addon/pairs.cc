@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "exports.h"
+
 namespace {
 
 uint64_t ThreadNs() {
@@ -45,7 +47,8 @@ napi_value Pairs(napi_env env, napi_callback_info info) {
   } else {
     std::vector<std::thread> running;
     for (double& result : results) {
-      running.emplace_back([&result, bytes, rounds] { result = Loop(static_cast<size_t>(bytes), static_cast<int>(rounds)); });
+      running.emplace_back(
+          [&result, bytes, rounds] { result = Loop(static_cast<size_t>(bytes), static_cast<int>(rounds)); });
     }
     for (std::thread& thread : running) thread.join();
   }
@@ -54,12 +57,7 @@ napi_value Pairs(napi_env env, napi_callback_info info) {
   return result;
 }
 
-napi_value Init(napi_env env, napi_value exports) {
-  napi_value function;
-  napi_create_function(env, "pairs", NAPI_AUTO_LENGTH, Pairs, nullptr, &function);
-  napi_set_named_property(env, exports, "pairs", function);
-  return exports;
-}
+napi_value Init(napi_env env, napi_value exports) { return Export(env, exports, {{"pairs", Pairs}}); }
 
 }  // namespace
 

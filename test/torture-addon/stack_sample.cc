@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "exports.h"
+
 namespace {
 
 struct Registers {  // v8::RegisterState
@@ -87,12 +89,7 @@ __attribute__((noinline)) napi_value Sample(napi_env env, napi_callback_info) {
   return row;
 }
 
-napi_value Init(napi_env env, napi_value exports) {
-  napi_value function;
-  napi_create_function(env, "sample", NAPI_AUTO_LENGTH, Sample, nullptr, &function);
-  napi_set_named_property(env, exports, "sample", function);
-  return exports;
-}
+napi_value Init(napi_env env, napi_value exports) { return Export(env, exports, {{"sample", Sample}}); }
 
 }  // namespace
 

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "exports.h"
+
 namespace {
 
 template <void (*kBody)(int)>
@@ -37,34 +39,26 @@ napi_value StackOfMalloc(napi_env env, napi_callback_info) {
 }
 
 napi_value Init(napi_env env, napi_value exports) {
-  const struct {
-    const char* name;
-    napi_callback call;
-  } functions[] = {
-      {"stackOfMalloc", StackOfMalloc},
-      {"raceRealloc", Call<torture::RaceRealloc>},
-      {"freeRaced", Call<torture::FreeRaced>},
-      {"racedBlocks", RacedBlocks},
-      {"everyForm", Call<torture::EveryForm>},
-      {"throws", Call<torture::Throws>},
-      {"throwsThroughNew", Call<torture::ThrowsThroughNew>},
-      {"threadStorm", Call<torture::ThreadStorm>},
-      {"forkStorm", Call<torture::ForkStorm>},
-      {"rawForkStorm", Call<torture::RawForkStorm>},
-      {"reload", Call<torture::Reload>},
-      {"beginLoads", Call<torture::BeginLoads>},
-      {"endLoads", Call<torture::EndLoads>},
-      {"smallStack", Call<torture::SmallStack>},
-      {"denyReads", Call<torture::DenyReads>},
-      {"denyThreads", Call<torture::DenyThreads>},
-      {"denyWrites", Call<torture::DenyWrites>},
-  };
-  for (const auto& function : functions) {
-    napi_value value;
-    napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.call, nullptr, &value);
-    napi_set_named_property(env, exports, function.name, value);
-  }
-  return exports;
+  return Export(env, exports,
+                {
+                    {"stackOfMalloc", StackOfMalloc},
+                    {"raceRealloc", Call<torture::RaceRealloc>},
+                    {"freeRaced", Call<torture::FreeRaced>},
+                    {"racedBlocks", RacedBlocks},
+                    {"everyForm", Call<torture::EveryForm>},
+                    {"throws", Call<torture::Throws>},
+                    {"throwsThroughNew", Call<torture::ThrowsThroughNew>},
+                    {"threadStorm", Call<torture::ThreadStorm>},
+                    {"forkStorm", Call<torture::ForkStorm>},
+                    {"rawForkStorm", Call<torture::RawForkStorm>},
+                    {"reload", Call<torture::Reload>},
+                    {"beginLoads", Call<torture::BeginLoads>},
+                    {"endLoads", Call<torture::EndLoads>},
+                    {"smallStack", Call<torture::SmallStack>},
+                    {"denyReads", Call<torture::DenyReads>},
+                    {"denyThreads", Call<torture::DenyThreads>},
+                    {"denyWrites", Call<torture::DenyWrites>},
+                });
 }
 
 }  // namespace

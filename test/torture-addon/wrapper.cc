@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "exports.h"
+
 namespace {
 
 using Malloc = void* (*)(size_t);
@@ -85,14 +87,7 @@ napi_value Calls(napi_env env, napi_callback_info) {
 }
 
 napi_value Init(napi_env env, napi_value exports) {
-  napi_value function;
-  napi_create_function(env, "wrap", NAPI_AUTO_LENGTH, Wrap, nullptr, &function);
-  napi_set_named_property(env, exports, "wrap", function);
-  napi_create_function(env, "unwrap", NAPI_AUTO_LENGTH, Unwrap, nullptr, &function);
-  napi_set_named_property(env, exports, "unwrap", function);
-  napi_create_function(env, "calls", NAPI_AUTO_LENGTH, Calls, nullptr, &function);
-  napi_set_named_property(env, exports, "calls", function);
-  return exports;
+  return Export(env, exports, {{"wrap", Wrap}, {"unwrap", Unwrap}, {"calls", Calls}});
 }
 
 }  // namespace
